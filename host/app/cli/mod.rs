@@ -1,0 +1,262 @@
+//! The command line: what each subcommand takes, says, and ends with.
+//!
+//! Results go to standard output, everything else to standard error, so that `--json` can be piped. The exit
+//! code is 0 when the command did what it was asked to, 1 when it failed, 2 when it was called wrongly. A
+//! failure is one message: the cause first, then what to do.
+//!
+//! What this deliberately does not do: run a host. `wharf up` reads, builds, and hands over to [`crate::up`].
+
+mod build;
+mod check;
+mod client;
+mod inspect;
+mod plugin;
+mod up;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "wharf",
+    version,
+    about = "A WebAssembly plugin host: load components, serve them, swap them while they run",
+    after_help = "\
+Examples:
+  wharf up examples/hello          build what is stale, then serve
+  wharf check                      every problem of ./wharf.toml and its components at once
+  wharf inspect notes.wasm         what a component is, and what it would need
+  wharf plugin list                what the running host of this folder serves
+  wharf plugin load notes new.wasm swap to another component, without a dropped request
+
+Exit codes: 0 it worked, 1 it failed, 2 the command line is wrong."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build what is stale, then serve until SIGTERM or Ctrl-C
+    Up(UpArgs),
+    /// Check the manifest and its components, and show every problem at once
+    Check(CheckArgs),
+    /// Show what a component is, what it exports and imports, and what it would need granted
+    Inspect(InspectArgs),
+    /// List, load and roll back the plugins of a running host
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+}
+
+/// `wharf up`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+The host prints its addresses when it serves. It reloads when wharf.toml or a component file changes; what does not load never serves, and the old version goes on. SIGTERM or Ctrl-C lets requests in flight finish.
+
+Examples:
+  wharf up
+  wharf up examples/hello --http 0.0.0.0:8080
+  wharf up --http 127.0.0.1:0 --log json")]
+struct UpArgs {
+    /// The folder with wharf.toml
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// Where clients connect, instead of [listen] http
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+    /// Where the admin API listens, instead of [listen] admin
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
+    /// How log lines look, instead of [log] format
+    #[arg(long, value_name = "FORMAT", value_parser = ["auto", "text", "json"])]
+    log: Option<String>,
+}
+
+/// `wharf check`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Checks without building or serving: the manifest, then each component file against its grants.
+
+Examples:
+  wharf check examples/hello
+  wharf check --json | jq '.problems[].message'")]
+struct CheckArgs {
+    /// The folder with wharf.toml, or the file
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// `wharf inspect`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  wharf inspect notes.wasm
+  wharf inspect notes.wasm --json | jq -r .wit")]
+struct InspectArgs {
+    /// The component file
+    file: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum PluginCommand {
+    /// Show which generation of each plugin serves, and what was refused
+    List {
+        #[command(flatten)]
+        host: HostArgs,
+    },
+    /// Load a component into a running host and swap to it when it is good
+    #[command(after_help = "\
+The old generation serves until the new one has been compiled, instantiated and has passed its health check, and goes on when it has not. The component counts until the next load or restart; wharf.toml is not changed.")]
+    Load {
+        /// The plugin's name in wharf.toml
+        name: String,
+        /// The component file
+        file: PathBuf,
+        #[command(flatten)]
+        host: HostArgs,
+    },
+    /// Swap back to the component that served before
+    Rollback {
+        /// The plugin's name in wharf.toml
+        name: String,
+        #[command(flatten)]
+        host: HostArgs,
+    },
+}
+
+/// Which host.
+#[derive(Debug, Args)]
+struct HostArgs {
+    /// The folder with wharf.toml; the running host leaves its address and token in its data folder
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+    /// The admin API's address, instead of the one that the host left there
+    #[arg(long, value_name = "URL")]
+    admin: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does what the command line asks for.
+pub(crate) fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Up(args) => match up::manifest(&args) {
+            Ok(manifest) => return crate::up::run(manifest),
+            Err(failed) => Err(failed),
+        },
+        Command::Check(args) => check::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Plugin(PluginCommand::List { host }) => plugin::list(&host),
+        Command::Plugin(PluginCommand::Load { name, file, host }) => plugin::load(&host, &name, &file),
+        Command::Plugin(PluginCommand::Rollback { name, host }) => plugin::rollback(&host, &name),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            if let Some(message) = failed.0 {
+                eprintln!("error: {message}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a command failed: what `error: ` is followed by, or nothing when it has been said already.
+#[derive(Debug)]
+pub(crate) struct Failed(Option<String>);
+
+impl Failed {
+    /// With one message, the cause first and what to do after it.
+    pub(crate) fn new(message: impl fmt::Display) -> Self {
+        Failed(Some(message.to_string()))
+    }
+
+    /// After diagnostics that said it all.
+    pub(crate) fn said() -> Self {
+        Failed(None)
+    }
+}
+
+/// Prints a result for a script.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failed> {
+    let text = serde_json::to_string_pretty(value).map_err(Failed::new)?;
+    print(&format!("{text}\n"))
+}
+
+/// Prints a result. A reader that has gone away, such as `head`, is not an error.
+fn print(text: &str) -> Result<(), Failed> {
+    use std::io::{ErrorKind, Write};
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failed::new(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A size for people: three digits and a unit.
+fn human_size(bytes: u64) -> String {
+    let units = [(1u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units.into_iter().find(|(factor, _)| bytes >= *factor) {
+        Some((factor, unit)) => format!("{:.1} {unit}", bytes as f64 / factor as f64),
+        None => format!("{bytes} B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_explains_itself() {
+        fn check(command: &clap::Command) {
+            for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+                assert!(sub.get_about().is_some(), "{}", sub.get_name());
+                for arg in sub.get_arguments() {
+                    assert!(arg.get_help().is_some(), "{} {}", sub.get_name(), arg.get_id());
+                }
+                check(sub);
+            }
+        }
+        check(&Cli::command());
+    }
+
+    #[test]
+    fn a_wrong_call_is_a_usage_error() {
+        for wrong in [
+            &["wharf"][..],
+            &["wharf", "upp"],
+            &["wharf", "up", "--http", "x"],
+            &["wharf", "up", "--log", "x"],
+        ] {
+            let error = Cli::try_parse_from(wrong).err().map(|error| error.exit_code());
+            assert_eq!(error, Some(2), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        assert_eq!([0, 1023, 1536, 5 << 20].map(human_size), ["0 B", "1023 B", "1.5 KiB", "5.0 MiB"]);
+    }
+}

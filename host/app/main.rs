@@ -1,0 +1,20 @@
+//! The `wharf` binary: parses the command line and hands over to the command.
+//!
+//! Start with `wiring.rs`, where a host is built from its parts in one function.
+
+mod check;
+mod cli;
+mod component;
+mod manifest;
+mod reload;
+mod routes;
+mod shutdown;
+mod up;
+mod watch;
+mod wiring;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,192 @@
+//! Every key of the manifest, in one table. The reader takes types, ranges and names from it, and the table
+//! in `README.md` is generated from it, so the three cannot disagree.
+
+use std::fmt;
+
+use super::units::{show_duration, show_size};
+
+/// One key.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// Where it stands; `NAME` for any name.
+    pub(super) section: &'static str,
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    /// A TOML value, or words where the default depends on something. Tests compare it with the code.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for README.md, which a test generates"))]
+    pub(super) default: &'static str,
+    /// A TOML value to show in messages.
+    pub(super) example: &'static str,
+    #[cfg_attr(not(test), expect(dead_code, reason = "for README.md, which a test generates"))]
+    pub(super) meaning: &'static str,
+}
+
+/// What a key's value may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Text,
+    Flag,
+    Address,
+    Path,
+    /// Bytes, both ends included.
+    Size(u64, u64),
+    /// Milliseconds, both ends included.
+    Time(u64, u64),
+    /// Both ends included.
+    Count(u64, u64),
+    Choice(&'static [&'static str]),
+    Texts,
+    TextTable,
+    /// A section of its own.
+    Table,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kind::Text => f.write_str("a string"),
+            Kind::Flag => f.write_str("true or false"),
+            Kind::Address => f.write_str("an address with a port"),
+            Kind::Path => f.write_str("a path"),
+            Kind::Size(min, max) => write!(f, "a size, {} to {}", show_size(*min), show_size(*max)),
+            Kind::Time(min, max) => {
+                let show = |ms: &u64| show_duration(std::time::Duration::from_millis(*ms));
+                write!(f, "a duration, {} to {}", show(min), show(max))
+            }
+            Kind::Count(min, max) => write!(f, "a whole number, {min} to {max}"),
+            Kind::Choice(names) => {
+                let names: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
+                f.write_str(&names.join(" or "))
+            }
+            Kind::Texts => f.write_str("an array of strings"),
+            Kind::TextTable => f.write_str("a table of strings"),
+            Kind::Table => f.write_str("a table"),
+        }
+    }
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+
+macro_rules! keys {
+    ($($section:literal { $($name:literal: $kind:expr, $default:literal $(e.g. $example:literal)?, $meaning:literal;)* })*) => {
+        &[$($(Key {
+            section: $section,
+            name: $name,
+            kind: $kind,
+            default: $default,
+            example: keys!(@example $default $($example)?),
+            meaning: $meaning,
+        },)*)*]
+    };
+    (@example $default:literal $example:literal) => { $example };
+    (@example $default:literal) => { $default };
+}
+
+use Kind::{Address, Choice, Count, Flag, Path, Size, Table, Text, TextTable, Texts, Time};
+pub(super) const KEYS: &[Key] = keys! {
+    "app" {
+        "name": Text, "required" e.g. "\"notes\"", "The application: 1 to 64 of `a-z`, `0-9`, `-`, `_`.";
+        "data": Path, "\".wharf\"", "Where the host keeps its cache, its token and its stores.";
+    }
+    "listen" {
+        "http": Address, "\"127.0.0.1:8080\"", "Where clients connect. Port 0 lets the system choose.";
+        "admin": Address, "\"127.0.0.1:9090\"", "Where the admin API listens; only loopback without `allow_remote`.";
+    }
+    "admin" {
+        "allow_remote": Flag, "false", "Lets `listen.admin` be an address that other machines reach.";
+        "hosts": Texts, "[]" e.g. "[\"admin.example.com\"]", "Names beside `localhost` and addresses that the admin API answers to.";
+    }
+    "http" {
+        "connections": Count(1, 1_000_000), "10000", "Open connections; more wait in the kernel.";
+        "header_bytes": Size(KIB, MIB), "\"64KiB\"", "Request line and header fields together.";
+        "header_count": Count(1, 1_000), "100", "How many header fields.";
+        "target_bytes": Size(256, 32 * KIB), "\"8KiB\"", "The request target; longer ones get a 414.";
+        "body_bytes": Size(0, TIB), "\"16MiB\"", "The body of a request; a plugin's `limits.request_body` may be lower.";
+        "whole_body": Size(0, 16 * MIB), "\"64KiB\"", "Bodies up to this are handed over whole, longer ones as streams.";
+        "header_timeout": Time(10, 5 * MINUTE), "\"10s\"", "From the first byte of a head to its last.";
+        "idle_timeout": Time(10, HOUR), "\"1m\"", "Silence of a connection between requests.";
+        "body_progress_timeout": Time(10, HOUR), "\"20s\"", "Silence within a body, in either direction.";
+        "h2_streams": Count(1, 10_000), "100", "Streams at once of one HTTP/2 connection.";
+        "h2_pending_resets": Count(1, 10_000), "20", "Streams that a peer may reset before they are accepted.";
+        "h2_local_resets": Count(1, 100_000), "256", "Streams that the host resets because of a peer's errors.";
+        "drain_timeout": Time(0, HOUR), "\"10s\"", "How long requests in flight may go on after a stop.";
+    }
+    "engine" {
+        "instances": Count(1, 100_000), "1000", "Instances of all plugins together.";
+        "memory": Size(64 * KIB, 4 * GIB), "\"256MiB\"", "The ceiling of every plugin's `limits.memory`.";
+        "component_bytes": Size(KIB, GIB), "\"64MiB\"", "The largest component.";
+        "tick": Time(1, 10), "\"1ms\"", "How often a running guest is interrupted.";
+        "cache": Path, "`cache` in `app.data`" e.g. "\".wharf/cache\"", "Where compiled components are kept.";
+    }
+    "memory" {
+        "total": Size(16 * MIB, 16 * TIB), "half of the machine's, at least 256MiB" e.g. "\"1GiB\"", "What all work in flight may hold together.";
+    }
+    "log" {
+        "format": Choice(&["auto", "text", "json"]), "\"auto\"", "`auto` is text on a terminal and JSON elsewhere.";
+        "level": Text, "\"info\"", "What is logged: `info`, or `warn,wharf_engine=debug`.";
+        "access": Flag, "true", "One line for each request, whatever `level` says.";
+    }
+    "plugin.NAME" {
+        "component": Path, "required" e.g. "\"notes.wasm\"", "The component file.";
+        "sha256": Text, "none" e.g. "\"<64 hex digits>\"", "Refuses a file with another digest.";
+        "build": Text, "none" e.g. "\"cargo build --release --target wasm32-wasip2\"", "The command that makes the component, run in the manifest's folder.";
+        "config": TextTable, "none" e.g. "{ title = \"My notes\" }", "Offered to the plugin as `wasi:config/store`.";
+        "grants": Table, "nothing" e.g. "{ env = {} }", "What the plugin may use; see below.";
+        "limits": Table, "see below" e.g. "{ memory = \"64MiB\" }", "What the plugin may use up; see below.";
+        "pool": Table, "see below" e.g. "{ max = 64 }", "How its instances are kept; see below.";
+    }
+    "plugin.NAME.grants" {
+        "env": TextTable, "none" e.g. "{ LANG = \"C\" }", "Environment variables; there are none without it.";
+    }
+    "plugin.NAME.limits" {
+        "memory": Size(64 * KIB, 4 * GIB), "\"64MiB\"", "Memories and tables of one instance; at most `engine.memory`.";
+        "cpu": Time(1, 10 * MINUTE), "\"50ms\"", "What one call may compute. Waiting is not billed.";
+        "wall": Time(1, HOUR), "\"5s\"", "From the admission of a call to the head of its response.";
+        "stream_idle": Time(1, 24 * HOUR), "\"1m\"", "Silence of a streamed response.";
+        "request_body": Size(0, TIB), "\"16MiB\"", "The body of a request; at most `http.body_bytes`.";
+        "response_body": Size(0, TIB), "\"1GiB\"", "The body of a response.";
+        "response_headers": Size(256, MIB), "\"64KiB\"", "All header fields of a response.";
+    }
+    "plugin.NAME.pool" {
+        "max": Count(1, 10_000), "64", "Instances at once; at most `engine.instances`.";
+        "queue": Count(0, 100_000), "1024", "Calls that may wait for an instance; more get a 503.";
+        "reuse": Count(1, 1_000_000_000), "1000", "Calls before an instance is replaced; 1 is a fresh one for each.";
+    }
+    "route" {
+        "path": Text, "required" e.g. "\"/notes/{id}\"", "Segments are literal, `{name}`, or a last `{*rest}`.";
+        "host": Text, "any" e.g. "\"api.example.com\"", "A host name without a port; `*.example.com` is any name below it.";
+        "methods": Texts, "any" e.g. "[\"GET\", \"POST\"]", "Upper-case methods; GET includes HEAD.";
+        "plugin": Text, "required" e.g. "\"notes\"", "Who answers.";
+    }
+};
+
+/// Keys that the design has and this version does not: refused, because a key that does nothing is a lie.
+pub(super) const LATER: &[(&str, &str, &str)] = &[
+    ("plugin.NAME.grants", "http", "a plugin cannot make requests of its own"),
+    ("plugin.NAME.grants", "keyvalue", "a plugin has no key-value store"),
+    ("plugin.NAME.grants", "models", "a plugin cannot run models"),
+    ("plugin.NAME.grants", "plugins", "a plugin cannot call other plugins"),
+    ("plugin.NAME.grants", "secrets", "a plugin is given no secrets"),
+    ("plugin.NAME.grants", "filesystem", "a plugin has no file system"),
+    ("plugin.NAME.grants", "tcp", "a plugin has no sockets"),
+    ("plugin.NAME.pool", "concurrency", "an instance serves one call at a time"),
+    (
+        "plugin.NAME.pool",
+        "isolation",
+        "instances are kept per plugin; `reuse = 1` gives each call a fresh one",
+    ),
+    ("route", "middleware", "requests go straight to the plugin"),
+    ("route", "upstream", "a route leads to a plugin"),
+    ("route", "function", "a route leads to a plugin"),
+];
+
+/// The keys of one section.
+pub(super) fn of(section: &str) -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(move |key| key.section == section)
+}

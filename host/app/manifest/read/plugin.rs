@@ -1,0 +1,171 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::de::DeTable;
+use wharf_engine::{EngineConfig, Grants, Limits, PluginConfig, PoolConfig};
+
+use super::{number, slug};
+use crate::manifest::PluginEntry;
+use crate::manifest::section::{Found, Problems, Section, a};
+use crate::manifest::source::Span;
+use crate::manifest::units::show_size;
+
+/// What a plugin's own values are measured against.
+pub(super) struct Ceilings<'a> {
+    pub(super) dir: &'a Path,
+    pub(super) engine: &'a EngineConfig,
+    pub(super) http: &'a wharf_gateway::Config,
+}
+
+/// A plugin that is declared. Without an entry there is an error, but routes to it are not one more.
+pub(super) struct Declared {
+    pub(super) name_at: Span,
+    pub(super) entry: Option<PluginEntry>,
+}
+
+/// `[plugin.NAME]`, all of them.
+pub(super) fn read_plugins(
+    problems: &mut Problems<'_>,
+    root: &DeTable<'_>,
+    ceilings: &Ceilings<'_>,
+) -> BTreeMap<String, Declared> {
+    let mut plugins = BTreeMap::new();
+    let Some((key, value)) = root.get_key_value("plugin") else { return plugins };
+    let Some(table) = value.get_ref().as_table() else {
+        let message = format!("`plugin` must be a section for each plugin, not {}", a(value.get_ref()));
+        problems
+            .error(&key.span(), message)
+            .help("write")
+            .write("[plugin.notes]")
+            .write("component = \"notes.wasm\"");
+        return plugins;
+    };
+    for (key, value) in table {
+        let name: &str = key.get_ref();
+        let name_at = key.span();
+        let fits = (1..=64).contains(&name.len())
+            && name.starts_with(|char: char| char.is_ascii_lowercase())
+            && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
+        if !fits {
+            let message = format!(
+                "the plugin's name {name:?} must be a letter of a-z, then up to 63 of a-z, 0-9, - and _"
+            );
+            let slug = slug(name).filter(|slug| slug.starts_with(|char: char| char.is_ascii_lowercase()));
+            let slug = slug.unwrap_or_else(|| "notes".into());
+            problems.error(&name_at, message).help("for example").write(format!("[plugin.{slug}]"));
+        }
+        let at = (name_at.clone(), value);
+        let section = Section::open(problems, "plugin.NAME", format!("plugin.{name}"), Some(at));
+        let entry = read_plugin(problems, name, &section, ceilings);
+        plugins.insert(name.to_owned(), Declared { name_at, entry });
+    }
+    plugins
+}
+
+fn read_plugin(
+    problems: &mut Problems<'_>,
+    name: &str,
+    plugin: &Section<'_>,
+    ceilings: &Ceilings<'_>,
+) -> Option<PluginEntry> {
+    let component = plugin.parsed(problems, "component", |path| match path.split_once("://") {
+        Some(_) => Err((format!("is {path:?}, but this version of wharf loads files only"), None)),
+        None => Ok(ceilings.dir.join(path)),
+    });
+    let component = plugin.required(problems, "component", component);
+    let sha256 = plugin.parsed(problems, "sha256", |digest| {
+        let fits = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let what = || ("must be 64 hex digits, as `wharf inspect FILE` prints them".to_owned(), None);
+        if fits { Ok(digest.to_ascii_lowercase()) } else { Err(what()) }
+    });
+    let build = plugin.text(problems, "build").map(|found| found.value);
+    let config = plugin.text_table(problems, "config");
+    let mut part =
+        |part: &str, id| Section::open(problems, id, format!("plugin.{name}.{part}"), plugin.entry(part));
+    let (grants, limits, pool) = (
+        part("grants", "plugin.NAME.grants"),
+        part("limits", "plugin.NAME.limits"),
+        part("pool", "plugin.NAME.pool"),
+    );
+    let env = read_env(problems, &grants);
+    let limits = read_limits(problems, &limits, ceilings);
+    let pool = read_pool(problems, &pool, ceilings);
+    let Found { value: component, at: component_at } = component?;
+    let config = PluginConfig { name: name.to_owned(), grants: Grants { config, env }, limits, pool };
+    Some(PluginEntry { config, component, sha256: sha256.map(|found| found.value), build, component_at })
+}
+
+fn read_env(problems: &mut Problems<'_>, grants: &Section<'_>) -> BTreeMap<String, String> {
+    let env = grants.text_table(problems, "env").unwrap_or_default();
+    for (name, value) in &env {
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            let at = grants.entry("env").map_or(0..0, |(at, _)| at);
+            problems
+                .error(&at, format!("{name:?} cannot be an environment variable"))
+                .help("a name is not empty and has no `=`; neither it nor its value has a NUL character");
+        }
+    }
+    env
+}
+
+fn read_limits(problems: &mut Problems<'_>, limits: &Section<'_>, ceilings: &Ceilings<'_>) -> Limits {
+    let default = Limits::default();
+    let memory = limits.size(problems, "memory");
+    let memory_max = ceilings.engine.memory_bytes_max;
+    if let Some(Found { value, at }) = memory.as_ref().filter(|memory| memory.value > memory_max) {
+        let message = format!(
+            "`memory` is {}, more than the ceiling of every plugin, {} ([engine] memory)",
+            show_size(*value),
+            show_size(memory_max)
+        );
+        problems
+            .error(at, message)
+            .help("lower it, or raise the ceiling, which needs a restart of a running host")
+            .write("[engine]")
+            .write(format!("memory = \"{}\"", show_size(*value)));
+    }
+    let request_body = limits.size(problems, "request_body");
+    let body_max = ceilings.http.body_bytes_max;
+    if let Some(Found { value, at }) = request_body.as_ref().filter(|body| body.value > body_max) {
+        let message = format!(
+            "`request_body` is {}, but no request is larger than {} ([http] body_bytes)",
+            show_size(*value),
+            show_size(body_max)
+        );
+        problems
+            .error(at, message)
+            .help("lower it, or let larger requests in")
+            .write("[http]")
+            .write(format!("body_bytes = \"{}\"", show_size(*value)));
+    }
+    Limits {
+        memory_bytes: number(memory, default.memory_bytes.min(memory_max)),
+        cpu: limits.duration(problems, "cpu").unwrap_or(default.cpu),
+        wall: limits.duration(problems, "wall").unwrap_or(default.wall),
+        stream_idle: limits.duration(problems, "stream_idle").unwrap_or(default.stream_idle),
+        request_body_bytes: number(request_body, default.request_body_bytes.min(body_max)),
+        response_body_bytes: number(limits.size(problems, "response_body"), default.response_body_bytes),
+        response_header_bytes: number(
+            limits.size(problems, "response_headers"),
+            default.response_header_bytes,
+        ),
+    }
+}
+
+fn read_pool(problems: &mut Problems<'_>, pool: &Section<'_>, ceilings: &Ceilings<'_>) -> PoolConfig {
+    let default = PoolConfig::default();
+    let max = pool.count(problems, "max");
+    let instances = ceilings.engine.instances_max;
+    if let Some(Found { value, at }) = max.as_ref().filter(|max| max.value > u64::from(instances)) {
+        problems
+            .error(at, format!("`max` is {value}, more than all plugins may have together, {instances} ([engine] instances)"))
+            .help("lower it, or raise the ceiling, which needs a restart of a running host")
+            .write("[engine]")
+            .write(format!("instances = {value}"));
+    }
+    PoolConfig {
+        max: number(max, default.max.min(instances)),
+        queue: number(pool.count(problems, "queue"), default.queue),
+        reuse: number(pool.count(problems, "reuse"), default.reuse),
+    }
+}

@@ -1,0 +1,41 @@
+use super::Manifest;
+
+impl Manifest {
+    /// The same manifest with what the command line of `running` sets instead.
+    pub(crate) fn overridden_like(mut self, running: &Manifest) -> Result<Manifest, String> {
+        self.set(running.overrides.clone())?;
+        Ok(self)
+    }
+
+    /// Whether `new` says exactly what this one says.
+    pub(crate) fn same_as(&self, new: &Manifest) -> bool {
+        self.source.text == new.source.text
+    }
+
+    /// What `new` has otherwise and a running host cannot change: a sentence for each, naming the key. Empty
+    /// when `new` can be applied as it is. What the command line has set cannot change at all.
+    pub(crate) fn restart_needed(&self, new: &Manifest) -> Vec<String> {
+        let (old_http, new_http) = (&self.http, &new.http);
+        let set = &self.overrides;
+        let (old_engine, new_engine) = (&self.engine, &new.engine);
+        let changed = [
+            ("app.name", self.app.name != new.app.name),
+            ("app.data", self.app.data != new.app.data),
+            ("listen.http", set.http.is_none() && old_http.listen != new_http.listen),
+            ("listen.admin", set.admin.is_none() && self.admin.listen != new.admin.listen),
+            ("admin.hosts", self.admin.hosts != new.admin.hosts),
+            ("[http]", wharf_gateway::Config { listen: old_http.listen, ..new_http.clone() } != *old_http),
+            ("engine.instances", old_engine.instances_max != new_engine.instances_max),
+            ("engine.memory", old_engine.memory_bytes_max != new_engine.memory_bytes_max),
+            ("engine.component_bytes", old_engine.component_bytes_max != new_engine.component_bytes_max),
+            ("engine.tick", old_engine.tick != new_engine.tick),
+            ("engine.cache", old_engine.cache_dir != new_engine.cache_dir),
+            ("memory.total", self.memory_total != new.memory_total),
+            ("log.format", set.log_format.is_none() && self.log.format != new.log.format),
+            ("log.level", self.log.level != new.log.level),
+            ("log.access", self.log.access != new.log.access),
+        ];
+        let changed = changed.into_iter().filter(|(_, changed)| *changed);
+        changed.map(|(key, _)| format!("a change of {key} needs a restart of the host")).collect()
+    }
+}

@@ -1,0 +1,399 @@
+//! From one state of the host to the next while it serves: a plugin's component, or the whole manifest.
+//!
+//! Every change follows the same three steps: prepare everything that is new beside what serves, refuse
+//! all of it if any of it is not good, and only then swap. Changes happen one at a time.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use wharf_call::ports::{HostStatus, PluginStatus, Refusal, RefusedLoad, Stage};
+use wharf_call::{BoxFuture, Control, HttpService};
+use wharf_engine::{Artifact, Candidate, Engine, Plugin, sha256_hex};
+use wharf_gateway::{RouteTable, Routes};
+
+use crate::manifest::{Diagnostics, Manifest, PluginEntry};
+use crate::routes;
+
+/// The name of the admin API as a source of components.
+const ADMIN: &str = "admin API";
+
+/// How long loading a plugin may take before the command line says what it is doing.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// The plugins that serve now, by name.
+type Plugins = BTreeMap<String, Arc<Plugin>>;
+
+/// Changes the running host, one change at a time; the admin API sees it as [`Control`].
+pub(crate) struct Reloader {
+    engine: Engine,
+    path: PathBuf,
+    routes: OnceLock<Routes>,
+    /// Held while a change is made.
+    state: tokio::sync::Mutex<State>,
+    /// What serves, for those who only look.
+    plugins: ArcSwap<Plugins>,
+    phase: Mutex<Phase>,
+    manifest_refused: Mutex<Option<RefusedLoad>>,
+}
+
+struct State {
+    manifest: Manifest,
+    /// The digest of each component file as it was last read, so that a file that did not change does not
+    /// undo a load through the admin API.
+    files: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Ready,
+    Draining,
+}
+
+/// What a change has prepared for one plugin.
+enum Prepared {
+    /// It was not there before.
+    New(Arc<Plugin>),
+    /// It gets a new generation.
+    Next(Arc<Plugin>, Candidate),
+    /// It goes on as it is.
+    Same(Arc<Plugin>),
+}
+
+impl Reloader {
+    /// Loads every plugin of the manifest.
+    ///
+    /// # Errors
+    /// What is wrong with each plugin that does not load.
+    pub(crate) async fn start(
+        engine: Engine,
+        manifest: Manifest,
+    ) -> Result<(Arc<Self>, RouteTable), Vec<String>> {
+        let mut plugins = Plugins::new();
+        let mut files = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for (name, entry) in &manifest.plugins {
+            match with_progress(name, load_new(&engine, entry)).await {
+                Ok((plugin, digest)) => {
+                    plugins.insert(name.clone(), plugin);
+                    files.insert(name.clone(), digest);
+                }
+                Err(refusal) => wrong.push(format!("plugin {name:?}: {refusal}")),
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let table = route_table(&manifest, &plugins).map_err(|wrong| vec![wrong.to_string()])?;
+        let reloader = Reloader {
+            engine,
+            path: manifest.path.clone(),
+            routes: OnceLock::new(),
+            state: tokio::sync::Mutex::new(State { manifest, files }),
+            plugins: ArcSwap::from_pointee(plugins),
+            phase: Mutex::new(Phase::Starting),
+            manifest_refused: Mutex::default(),
+        };
+        Ok((Arc::new(reloader), table))
+    }
+
+    /// The routes that a change of the manifest swaps.
+    pub(crate) fn serve(&self, routes: Routes) {
+        let _ = self.routes.set(routes);
+    }
+
+    /// From now on requests are served.
+    pub(crate) fn ready(&self) {
+        *self.phase.lock() = Phase::Ready;
+    }
+
+    /// From now on the host is on its way out, and says so to whoever balances load.
+    pub(crate) fn draining(&self) {
+        *self.phase.lock() = Phase::Draining;
+    }
+
+    /// Sets the gauges that are computed when metrics are read.
+    pub(crate) fn publish(&self) {
+        self.plugins.load().values().for_each(|plugin| plugin.publish());
+    }
+
+    /// The manifest file, then the component file of each plugin by name: what is worth watching.
+    pub(crate) async fn watched(&self) -> (PathBuf, Vec<(String, PathBuf)>) {
+        let state = self.state.lock().await;
+        let components = state.manifest.plugins.iter();
+        let components = components.map(|(name, entry)| (name.clone(), entry.component.clone())).collect();
+        (self.path.clone(), components)
+    }
+
+    /// The component file of a plugin may have changed: loads it if it did.
+    pub(crate) async fn component_changed(&self, name: &str) {
+        let mut state = self.state.lock().await;
+        let (Some(plugin), Some(entry)) = (self.plugin(name), state.manifest.plugins.get(name).cloned()) else {
+            return;
+        };
+        let source = entry.component.display().to_string();
+        let bytes = match read(&entry).await {
+            Ok(bytes) => bytes,
+            Err(refusal) => return plugin.refused(&source, &refusal),
+        };
+        let digest = sha256_hex(&bytes);
+        if state.files.get(name) == Some(&digest) {
+            return;
+        }
+        state.files.insert(name.to_owned(), digest);
+        // Refusals are kept and logged by the plugin.
+        if let Ok(candidate) = self.prepare(&plugin, &entry, bytes, &source).await {
+            plugin.swap(candidate);
+        }
+    }
+
+    /// The manifest may have changed: applies all of it, or nothing.
+    pub(crate) async fn manifest_changed(&self) {
+        let path = self.path.clone();
+        let read = tokio::task::spawn_blocking(move || Manifest::read(&path)).await;
+        let applied = match read {
+            Ok(Ok(new)) => self.apply(new).await,
+            Ok(Err(diagnostics)) => Err(Refusal::new(Stage::Manifest, diagnostics.to_string())),
+            Err(_) => Err(Refusal::new(Stage::Manifest, "reading it panicked")),
+        };
+        let source = self.path.display().to_string();
+        let refused = match applied {
+            Ok(false) => return,
+            Ok(true) => {
+                tracing::info!(manifest = source, "manifest applied");
+                None
+            }
+            Err(refusal) => {
+                tracing::error!(manifest = source, "the manifest was not applied: {}", refusal.message);
+                Some(RefusedLoad { at_s: now_s(), source, refusal })
+            }
+        };
+        *self.manifest_refused.lock() = refused;
+    }
+
+    /// True when something changed.
+    async fn apply(&self, new: Manifest) -> Result<bool, Refusal> {
+        let mut state = self.state.lock().await;
+        let new = new
+            .overridden_like(&state.manifest)
+            .map_err(|message| Refusal::new(Stage::Manifest, message))?;
+        let needs_restart = state.manifest.restart_needed(&new);
+        if !needs_restart.is_empty() {
+            let why = needs_restart.join("\n");
+            return Err(Refusal::new(Stage::Manifest, format!("{why}\nNothing was changed.")));
+        }
+        if state.manifest.same_as(&new) && self.manifest_refused.lock().is_none() {
+            return Ok(false);
+        }
+
+        let mut prepared = Vec::new();
+        let mut files = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for (name, entry) in &new.plugins {
+            let known = state.files.get(name);
+            match self.prepare_entry(entry, known).await {
+                Ok((plugin, digest)) => {
+                    prepared.push((name.clone(), plugin));
+                    files.insert(name.clone(), digest);
+                }
+                Err(refusal) => wrong.push(format!("plugin {name:?}: {refusal}")),
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(Refusal::new(Stage::Manifest, format!("{}\nNothing was changed.", wrong.join("\n"))));
+        }
+        let plugins: Plugins = prepared
+            .iter()
+            .map(|(name, prepared)| {
+                let (Prepared::New(plugin) | Prepared::Next(plugin, _) | Prepared::Same(plugin)) = prepared;
+                (name.clone(), plugin.clone())
+            })
+            .collect();
+        let table = route_table(&new, &plugins)
+            .map_err(|wrong| Refusal::new(Stage::Manifest, wrong.to_string()))?;
+
+        // Everything is good: from here on nothing can fail.
+        for (_, prepared) in prepared {
+            if let Prepared::Next(plugin, candidate) = prepared {
+                plugin.swap(candidate);
+            }
+        }
+        let before = self.plugins.swap(Arc::new(plugins));
+        if let Some(routes) = self.routes.get() {
+            routes.swap(table);
+        }
+        let after = self.plugins.load();
+        for (name, plugin) in before.iter().filter(|(name, _)| !after.contains_key(*name)) {
+            tracing::info!(plugin = name, "plugin removed");
+            plugin.retire();
+        }
+        *state = State { manifest: new, files };
+        Ok(true)
+    }
+
+    async fn prepare_entry(
+        &self,
+        entry: &PluginEntry,
+        known: Option<&String>,
+    ) -> Result<(Prepared, String), Refusal> {
+        let Some(plugin) = self.plugin(&entry.config.name) else {
+            let (plugin, digest) = load_new(&self.engine, entry).await?;
+            return Ok((Prepared::New(plugin), digest));
+        };
+        let source = entry.component.display().to_string();
+        let bytes = read(entry).await.inspect_err(|refusal| plugin.refused(&source, refusal))?;
+        let digest = sha256_hex(&bytes);
+        let candidate = if known != Some(&digest) {
+            self.prepare(&plugin, entry, bytes, &source).await?
+        } else if plugin.config() != entry.config {
+            plugin.prepare(entry.config.clone(), plugin.artifact(), "wharf.toml").await?
+        } else {
+            return Ok((Prepared::Same(plugin), digest));
+        };
+        Ok((Prepared::Next(plugin, candidate), digest))
+    }
+
+    async fn prepare(
+        &self,
+        plugin: &Arc<Plugin>,
+        entry: &PluginEntry,
+        bytes: Bytes,
+        source: &str,
+    ) -> Result<Candidate, Refusal> {
+        let artifact =
+            compile(&self.engine, entry, bytes).await.inspect_err(|refusal| plugin.refused(source, refusal))?;
+        plugin.prepare(entry.config.clone(), artifact, source).await
+    }
+
+    async fn load_from_admin(&self, name: &str, bytes: Bytes) -> Result<PluginStatus, Refusal> {
+        let state = self.state.lock().await;
+        let (plugin, entry) = self.find(&state, name)?;
+        let candidate = self.prepare(&plugin, &entry, bytes, ADMIN).await?;
+        plugin.swap(candidate);
+        Ok(plugin.status())
+    }
+
+    async fn rollback_from_admin(&self, name: &str) -> Result<PluginStatus, Refusal> {
+        let state = self.state.lock().await;
+        let (plugin, _) = self.find(&state, name)?;
+        let candidate = plugin.prepare_rollback().await?;
+        plugin.swap(candidate);
+        Ok(plugin.status())
+    }
+
+    fn plugin(&self, name: &str) -> Option<Arc<Plugin>> {
+        self.plugins.load().get(name).cloned()
+    }
+
+    fn find(&self, state: &State, name: &str) -> Result<(Arc<Plugin>, PluginEntry), Refusal> {
+        let found = self.plugin(name).zip(state.manifest.plugins.get(name).cloned());
+        found.ok_or_else(|| {
+            let names: Vec<&str> = state.manifest.plugins.keys().map(String::as_str).collect();
+            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            Refusal::new(Stage::Find, format!("there is no plugin {name:?} in wharf.toml; it has: {known}"))
+        })
+    }
+
+    /// Stops all instances and waits, within `deadline`, until they are gone.
+    pub(crate) async fn retire_all(&self, deadline: Duration) {
+        let until = Instant::now() + deadline;
+        let plugins = self.plugins.load_full();
+        plugins.values().for_each(|plugin| plugin.retire());
+        while plugins.values().any(|plugin| plugin.instances() > 0) && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Change requests go on in a task of their own: a client that hangs up must not leave one half-done.
+async fn to_its_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::spawn(change)
+        .await
+        .unwrap_or_else(|_| Err(Refusal::new(Stage::Find, "the change panicked; nothing was swapped")))
+}
+
+/// The admin API's view of the host.
+#[derive(Clone)]
+pub(crate) struct Controls(pub(crate) Arc<Reloader>);
+
+impl Control for Controls {
+    fn host(&self) -> HostStatus {
+        HostStatus {
+            manifest: self.0.path.display().to_string(),
+            manifest_refused: self.0.manifest_refused.lock().clone(),
+        }
+    }
+
+    fn plugins(&self) -> Vec<PluginStatus> {
+        self.0.plugins.load().values().map(|plugin| plugin.status()).collect()
+    }
+
+    fn load<'a>(&'a self, name: &'a str, component: Bytes) -> BoxFuture<'a, Result<PluginStatus, Refusal>> {
+        let (reloader, name) = (self.0.clone(), name.to_owned());
+        Box::pin(to_its_end(async move { reloader.load_from_admin(&name, component).await }))
+    }
+
+    fn rollback<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<PluginStatus, Refusal>> {
+        let (reloader, name) = (self.0.clone(), name.to_owned());
+        Box::pin(to_its_end(async move { reloader.rollback_from_admin(&name).await }))
+    }
+
+    fn readiness(&self) -> Result<(), String> {
+        match *self.0.phase.lock() {
+            Phase::Ready => Ok(()),
+            Phase::Starting => Err("the host is starting".to_owned()),
+            Phase::Draining => Err("the host is shutting down".to_owned()),
+        }
+    }
+}
+
+/// Routes point at plugins, not at generations: a swap of a generation leaves them as they are.
+fn route_table(manifest: &Manifest, plugins: &Plugins) -> Result<RouteTable, Diagnostics> {
+    routes::table(manifest, |name| plugins.get(name).map(|plugin| plugin.clone() as Arc<dyn HttpService>))
+}
+
+async fn load_new(engine: &Engine, entry: &PluginEntry) -> Result<(Arc<Plugin>, String), Refusal> {
+    let bytes = read(entry).await?;
+    let digest = sha256_hex(&bytes);
+    let artifact = compile(engine, entry, bytes).await?;
+    let source = entry.component.display().to_string();
+    Ok((Plugin::load(engine, entry.config.clone(), artifact, &source).await?, digest))
+}
+
+/// Says so when a plugin takes longer than a moment: compiling a large component takes seconds.
+async fn with_progress<T>(name: &str, load: impl Future<Output = T>) -> T {
+    let begun = Instant::now();
+    let mut load = std::pin::pin!(load);
+    if let Ok(loaded) = tokio::time::timeout(QUIET, &mut load).await {
+        return loaded;
+    }
+    eprintln!("compiling {name} to native code; the next start takes it from the cache");
+    let loaded = load.await;
+    eprintln!("compiled {name} in {:.1} s", begun.elapsed().as_secs_f64());
+    loaded
+}
+
+/// Reads a component once: what is checked from here on is what is compiled.
+async fn read(entry: &PluginEntry) -> Result<Bytes, Refusal> {
+    let path = entry.component.clone();
+    tokio::task::spawn_blocking(move || crate::component::read(&path))
+        .await
+        .unwrap_or_else(|_| Err(Refusal::new(Stage::Read, "reading the component panicked")))
+}
+
+async fn compile(engine: &Engine, entry: &PluginEntry, bytes: Bytes) -> Result<Arc<Artifact>, Refusal> {
+    crate::component::check_pin(entry, &bytes)?;
+    engine.compile(bytes).await
+}
+
+fn now_s() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,79 @@
+use std::sync::Arc;
+
+use crate::{Deadline, TraceContext};
+
+/// What the host knows of a call beside its request; the `context` of `wit/types.wit`.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// Names the request in every log line.
+    pub request_id: RequestId,
+    /// The host's own span in the caller's trace.
+    pub trace: TraceContext,
+    /// The pattern of the route that matched.
+    pub route: Arc<str>,
+    /// The pattern's parameters in its order, percent-decoded.
+    pub params: Vec<(Arc<str>, String)>,
+    /// Who is calling, if that is known.
+    pub caller: Option<Arc<Caller>>,
+    /// When the head of the response is due.
+    pub deadline: Deadline,
+}
+
+/// Who is calling, as the host has established it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The caller's stable name at its issuer.
+    pub subject: String,
+    /// Who vouches for the subject.
+    pub issuer: String,
+    /// Roles, sorted, each once.
+    pub roles: Vec<String>,
+    /// Scopes, sorted, each once.
+    pub scopes: Vec<String>,
+}
+
+/// The name of a request: 1 to 128 visible ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(Arc<str>);
+
+impl RequestId {
+    /// The most characters that an id taken from a client may have.
+    pub const LEN_MAX: usize = 128;
+
+    /// Takes over a client's id if it has the right form: visible ASCII, so that it can neither forge a
+    /// log line nor break a header.
+    pub fn accept(value: &[u8]) -> Option<Self> {
+        let fits = (1..=Self::LEN_MAX).contains(&value.len());
+        let text = std::str::from_utf8(value).ok()?;
+        (fits && value.iter().all(u8::is_ascii_graphic)).then(|| RequestId(text.into()))
+    }
+
+    /// An id made of 128 random bits, as 32 hex digits.
+    pub fn from_bits(bits: u128) -> Self {
+        RequestId(format!("{bits:032x}").into())
+    }
+
+    /// The id itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_id_is_taken_only_in_a_harmless_form() {
+        assert_eq!(RequestId::accept(b"abc-123").map(|id| id.to_string()), Some("abc-123".into()));
+        for bad in [&b""[..], b"a b", b"a\nb", b"\xff", &[b'a'; 129]] {
+            assert_eq!(RequestId::accept(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The words that the parts of the host share, and the ports that they offer each other.
+//!
+//! A gateway, a door or an admin page talks about an [`Invocation`], gets back a response or a
+//! [`Failure`], and reaches a plugin through [`HttpService`]. None of them knows how a plugin is run.
+//!
+//! This crate deliberately does not: depend on wasmtime or on any other crate of the host, do I/O, start
+//! tasks, or read the clock on its own beyond [`Deadline`].
+//!
+//! Start with [`Invocation`], then [`Failure`], then [`ports`].
+
+mod body;
+mod deadline;
+mod failure;
+mod invocation;
+pub mod ports;
+mod trace;
+
+pub use body::{Body, StreamBody};
+pub use deadline::Deadline;
+pub use failure::{Failure, Kind, Origin, Retry};
+pub use invocation::{Caller, Invocation, RequestId};
+pub use ports::{BoxFuture, Control, HttpService, Memory, Reservation};
+pub use trace::TraceContext;

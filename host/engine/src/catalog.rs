@@ -1,0 +1,229 @@
+//! What is loaded now: a plugin, the generation that it serves, and the way from one to the next.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+use parking_lot::Mutex;
+use wharf_call::ports::{GenerationStatus, PluginStatus, Refusal, RefusedLoad, Stage};
+use wharf_call::{Body, BoxFuture, Failure, HttpService, Invocation};
+
+use crate::config::PluginConfig;
+use crate::exchange;
+use crate::generation::{Generation, now_s};
+use crate::metrics;
+use crate::runtime::{Artifact, Engine};
+
+/// A plugin of the manifest. Routes point at it; what it serves changes under them.
+///
+/// Exactly one generation serves at a time. A request takes the one that serves when it arrives and keeps
+/// it to its end, so each answer is entirely from one generation.
+pub struct Plugin {
+    name: String,
+    engine: Engine,
+    serving: ArcSwap<Generation>,
+    history: Mutex<History>,
+    numbers: AtomicU64,
+}
+
+#[derive(Default)]
+struct History {
+    previous: Option<Previous>,
+    /// Replaced generations, until their last lease has ended.
+    replaced: Vec<Weak<Generation>>,
+    refused: Option<RefusedLoad>,
+}
+
+/// What a rollback goes back to. It keeps the code, not the generation, whose instances are to go.
+struct Previous {
+    artifact: Arc<Artifact>,
+    status: GenerationStatus,
+}
+
+/// A generation that has proven itself and does not serve yet. Dropping it drops its instance.
+pub struct Candidate(Arc<Generation>);
+
+impl Plugin {
+    /// Makes the first generation of a plugin.
+    ///
+    /// # Errors
+    /// The step that refused, from [`Stage::Grant`] to [`Stage::Health`].
+    pub async fn load(
+        engine: &Engine,
+        config: PluginConfig,
+        artifact: Arc<Artifact>,
+        source: &str,
+    ) -> Result<Arc<Self>, Refusal> {
+        let name = config.name.clone();
+        let first =
+            Generation::prepare(1, Arc::new(config), artifact, source.to_owned(), engine.memory().clone())
+                .await
+                .inspect_err(|refusal| report(&name, source, refusal))?;
+        metrics::loaded(&name, "serving");
+        tracing::info!(
+            plugin = name,
+            generation = 1,
+            sha256 = first.artifact.sha256(),
+            source,
+            "plugin loaded"
+        );
+        Ok(Arc::new(Plugin {
+            name,
+            engine: engine.clone(),
+            serving: ArcSwap::new(first),
+            history: Mutex::default(),
+            numbers: AtomicU64::new(1),
+        }))
+    }
+
+    /// Makes a new generation beside the one that serves, and proves that it works.
+    ///
+    /// # Errors
+    /// The step that refused. It is kept for [`Plugin::status`]; the serving generation goes on.
+    pub async fn prepare(
+        &self,
+        config: PluginConfig,
+        artifact: Arc<Artifact>,
+        source: &str,
+    ) -> Result<Candidate, Refusal> {
+        let number = self.numbers.fetch_add(1, Relaxed) + 1;
+        let budget = self.engine.memory().clone();
+        Generation::prepare(number, Arc::new(config), artifact, source.to_owned(), budget)
+            .await
+            .map(Candidate)
+            .inspect_err(|refusal| self.refused(source, refusal))
+    }
+
+    /// Makes a new generation of the component that served before the current one, with the current
+    /// configuration.
+    ///
+    /// # Errors
+    /// [`Stage::Find`] when there is none; otherwise as [`Plugin::prepare`].
+    pub async fn prepare_rollback(&self) -> Result<Candidate, Refusal> {
+        let earlier = {
+            let history = self.history.lock();
+            history.previous.as_ref().map(|previous| {
+                let from = previous.status.generation;
+                (previous.artifact.clone(), format!("rollback to generation {from}"))
+            })
+        };
+        let Some((artifact, source)) = earlier else {
+            return Err(Refusal::new(
+                Stage::Find,
+                format!("plugin {:?} has no earlier component to go back to", self.name),
+            ));
+        };
+        self.prepare(self.config(), artifact, &source).await
+    }
+
+    /// Lets a candidate serve, from the next request on. What is in flight ends on the old generation.
+    pub fn swap(&self, candidate: Candidate) {
+        let new = candidate.0;
+        let mut history = self.history.lock();
+        let old = self.serving.swap(new.clone());
+        let status = old.status();
+        if old.artifact.sha256() != new.artifact.sha256() {
+            history.previous = Some(Previous { artifact: old.artifact.clone(), status });
+        }
+        history.refused = None;
+        history.replaced.retain(|generation| generation.strong_count() > 0);
+        history.replaced.push(Arc::downgrade(&old));
+        drop(history);
+        old.retire();
+        metrics::loaded(&self.name, "serving");
+        tracing::info!(
+            plugin = self.name,
+            generation = new.number,
+            replaced = old.number,
+            sha256 = new.artifact.sha256(),
+            source = new.status().source,
+            "generation swapped in"
+        );
+    }
+
+    /// Records a load that was refused before there was a candidate, such as a file that is no component.
+    pub fn refused(&self, source: &str, refusal: &Refusal) {
+        report(&self.name, source, refusal);
+        self.history.lock().refused =
+            Some(RefusedLoad { at_s: now_s(), source: source.to_owned(), refusal: refusal.clone() });
+    }
+
+    /// The plugin left the manifest, or the host shuts down: instances are stopped as their calls end.
+    pub fn retire(&self) {
+        self.serving.load().retire();
+    }
+
+    /// The configuration of the serving generation.
+    pub fn config(&self) -> PluginConfig {
+        PluginConfig::clone(&self.serving.load().plugin)
+    }
+
+    /// The component of the serving generation.
+    pub fn artifact(&self) -> Arc<Artifact> {
+        self.serving.load().artifact.clone()
+    }
+
+    /// Instances of all generations that are still there.
+    pub fn instances(&self) -> u64 {
+        let replaced = |generation: Arc<Generation>| generation.pool.instances();
+        let history = self.history.lock();
+        self.serving.load().pool.instances()
+            + history.replaced.iter().filter_map(Weak::upgrade).map(replaced).sum::<u64>()
+    }
+
+    /// What is known of it now.
+    pub fn status(&self) -> PluginStatus {
+        let history = self.history.lock();
+        let busy = |generation: &Arc<Generation>| generation.in_flight.load(Relaxed) > 0;
+        PluginStatus {
+            name: self.name.clone(),
+            serving: self.serving.load().status(),
+            previous: history.previous.as_ref().map(|previous| previous.status.clone()),
+            draining: history
+                .replaced
+                .iter()
+                .filter_map(Weak::upgrade)
+                .filter(busy)
+                .map(|generation| generation.number)
+                .collect(),
+            refused: history.refused.clone(),
+        }
+    }
+
+    /// Sets the gauges that describe the serving generation; called before metrics are read.
+    pub fn publish(&self) {
+        let serving = self.serving.load();
+        let in_flight = serving.in_flight.load(Relaxed);
+        metrics::serving(&self.name, serving.number, serving.pool.instances(), in_flight);
+    }
+}
+
+fn report(plugin: &str, source: &str, refusal: &Refusal) {
+    metrics::loaded(plugin, "refused");
+    tracing::error!(
+        plugin,
+        source,
+        stage = refusal.stage.name(),
+        "a new generation does not serve: {}",
+        refusal.message
+    );
+}
+
+impl HttpService for Plugin {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn call<'a>(
+        &'a self,
+        request: Request<Body>,
+        invocation: Invocation,
+    ) -> BoxFuture<'a, Result<Response<Body>, Failure>> {
+        Box::pin(async move {
+            let generation = self.serving.load_full();
+            generation.metrics.calls.increment(1);
+            exchange::call(&generation, request, invocation).await
+        })
+    }
+}

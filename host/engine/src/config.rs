@@ -1,0 +1,106 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The `[engine]` section of the manifest: ceilings that are fixed when the host starts.
+///
+/// The pooling allocator reserves address space for its slots once; a change of any of these needs a
+/// restart, and a reload that changes one is refused with a message that says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// Where compiled components are kept, 0700. Default `<app.data>/cache`.
+    pub cache_dir: PathBuf,
+    /// Instances of all plugins together. Default 1,000; 1 to 100,000.
+    pub instances_max: u32,
+    /// The largest linear memory that any plugin may be given, in bytes. Default 256 MiB; to 4 GiB.
+    pub memory_bytes_max: u64,
+    /// The largest component that is compiled, in bytes. Default 64 MiB.
+    pub component_bytes_max: u64,
+    /// How often a running guest is interrupted to see whether it may go on. Default 1 ms; 1 to 10 ms.
+    pub tick: Duration,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        EngineConfig {
+            cache_dir: PathBuf::from(".wharf/cache"),
+            instances_max: 1_000,
+            memory_bytes_max: 256 << 20,
+            component_bytes_max: 64 << 20,
+            tick: Duration::from_millis(1),
+        }
+    }
+}
+
+/// `[plugin.NAME]`: how one plugin is run. A change makes a new generation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PluginConfig {
+    /// The name in the manifest: 1 to 64 characters of `a-z`, `0-9`, `-` and `_`, a letter first.
+    pub name: String,
+    /// What the host lets it use.
+    pub grants: Grants,
+    /// What it may use up.
+    pub limits: Limits,
+    /// How its instances are kept.
+    pub pool: PoolConfig,
+}
+
+/// `[plugin.NAME.grants]`. What is not listed does not exist for the plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// `config = { key = "value" }` of the plugin: offered as `wasi:config/store`, and only when present.
+    pub config: Option<BTreeMap<String, String>>,
+    /// Environment variables for `wasi:cli/environment`; it is empty without them.
+    pub env: BTreeMap<String, String>,
+}
+
+/// `[plugin.NAME.limits]`. Each is enforced; what exceeds one is refused, ended or cut, and named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// All linear memories and tables of one instance together, in bytes. Default 64 MiB; at most
+    /// `[engine] memory`.
+    pub memory_bytes: u64,
+    /// What one call may compute. Waiting is not billed. Default 50 ms, 1 ms to 10 min.
+    pub cpu: Duration,
+    /// From the admission of a call to the head of its response. Default 5 s, 1 ms to 1 h.
+    pub wall: Duration,
+    /// The longest silence of a streamed response. Default 60 s, 1 ms to 24 h.
+    pub stream_idle: Duration,
+    /// The body of a request, in bytes. Default 16 MiB.
+    pub request_body_bytes: u64,
+    /// The body of a response, in bytes. Default 1 GiB.
+    pub response_body_bytes: u64,
+    /// All header fields of a response, in bytes. Default 64 KiB.
+    pub response_header_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            memory_bytes: 64 << 20,
+            cpu: Duration::from_millis(50),
+            wall: Duration::from_secs(5),
+            stream_idle: Duration::from_secs(60),
+            request_body_bytes: 16 << 20,
+            response_body_bytes: 1 << 30,
+            response_header_bytes: 64 << 10,
+        }
+    }
+}
+
+/// `[plugin.NAME.pool]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolConfig {
+    /// Instances at once; calls beyond wait. Default 64, 1 to 10,000.
+    pub max: u32,
+    /// Calls that may wait for an instance; more get a 503 at once. Default 1,024, 0 to 100,000.
+    pub queue: u32,
+    /// Calls in a row before an instance is replaced. Default 1,000; 1 means a fresh instance for each.
+    pub reuse: u32,
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        PoolConfig { max: 64, queue: 1_024, reuse: 1_000 }
+    }
+}

@@ -1,0 +1,168 @@
+//! One call: from the lease to the head of the response, and what goes on after it.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response};
+use tokio::time::{sleep, timeout_at};
+use wharf_call::{Body, Failure, Invocation, Kind, RequestId};
+
+use crate::answer::Answer;
+use crate::generation::Generation;
+use crate::instance::timeout;
+use crate::lease::Lease;
+use crate::response_body::ResponseBody;
+
+/// Serves one request with an instance of `generation`.
+///
+/// The guest is driven by whoever polls this future: there is no task and no queue between the connection
+/// and the guest. When the guest's answer is complete at once, as most are, that is all. A body that is
+/// still to come is driven by a task of its own, which the response's body owns.
+pub(crate) async fn call(
+    generation: &Arc<Generation>,
+    request: Request<Body>,
+    mut invocation: Invocation,
+) -> Result<Response<Body>, Failure> {
+    let wall = generation.plugin.limits.wall;
+    invocation.deadline = invocation.deadline.narrow(std::time::Instant::now(), wall);
+    let deadline = invocation.deadline;
+    let request_id = invocation.request_id.clone();
+
+    let mut lease = Lease::take(generation, deadline).await?;
+    let meter = lease.instance().meter().clone();
+    let answer = Answer::new();
+    let mut running: Running = Box::pin(run(lease, request, invocation, answer.clone()));
+
+    // A warm call is over in its first poll: only one that is not pays for a timer.
+    let first = poll_fn(|cx| Poll::Ready(step(&mut running, &answer, cx))).await;
+    let (response, mut state) = match first {
+        Poll::Ready(answered) => answered,
+        Poll::Pending => {
+            let rest = poll_fn(|cx| step(&mut running, &answer, cx));
+            match deadline.instant() {
+                None => rest.await,
+                Some(at) => match timeout_at(at.into(), rest).await {
+                    Ok(answered) => answered,
+                    Err(_) => {
+                        let failure = timeout(wall);
+                        report(generation, &request_id, &failure);
+                        return Err(failure);
+                    }
+                },
+            }
+        }
+    };
+
+    let (head, body) = response?.into_parts();
+    let body = match body {
+        Body::Stream(stream) => {
+            let mut body = ResponseBody::new(stream, &generation.plugin.limits, meter, answer.clone());
+            poll_fn(|cx| {
+                take_inline(&mut body, &mut running, &mut state, cx);
+                Poll::Ready(())
+            })
+            .await;
+            if state == State::Running {
+                let ended = body.has_ended();
+                let driver = tokio::spawn(drive_on(running, answer, wall));
+                if !ended {
+                    body.driven_by(driver.abort_handle());
+                }
+            }
+            body.into_body()
+        }
+        whole => {
+            if state == State::Running {
+                tokio::spawn(drive_on(running, answer, wall));
+            }
+            whole
+        }
+    };
+    Ok(Response::from_parts(head, body))
+}
+
+type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Whether the guest is done with the call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Running,
+    Done,
+}
+
+/// Drives the guest until it has given its answer.
+fn step(
+    running: &mut Running,
+    answer: &Answer,
+    cx: &mut Context<'_>,
+) -> Poll<(Result<Response<Body>, Failure>, State)> {
+    let state = match running.as_mut().poll(cx) {
+        Poll::Ready(()) => State::Done,
+        Poll::Pending => State::Running,
+    };
+    match (answer.take(), state) {
+        (Some(answered), state) => Poll::Ready((answered, state)),
+        (None, State::Running) => Poll::Pending,
+        (None, State::Done) => {
+            // `run` gives a failure when the guest gave nothing.
+            let failure =
+                Failure::new(Kind::Internal, Kind::Internal.title()).with_private("a call had no answer");
+            Poll::Ready((Err(failure), State::Done))
+        }
+    }
+}
+
+/// Takes what the guest can give of its body without waiting.
+fn take_inline(body: &mut ResponseBody, running: &mut Running, state: &mut State, cx: &mut Context<'_>) {
+    loop {
+        let taken = body.frames_taken();
+        let enough = body.poll_inline(cx);
+        if *state == State::Done {
+            return;
+        }
+        match running.as_mut().poll(cx) {
+            Poll::Ready(()) => *state = State::Done,
+            Poll::Pending if enough || body.frames_taken() == taken => return,
+            Poll::Pending => {}
+        }
+    }
+}
+
+/// Runs the guest's side of the call and ends the lease.
+async fn run(mut lease: Lease, request: Request<Body>, invocation: Invocation, answer: Answer) {
+    let request_id = invocation.request_id.clone();
+    match lease.instance().exchange(request, invocation, answer.clone()).await {
+        Ok(()) => lease.end_well(),
+        Err(failure) => {
+            report(lease.generation(), &request_id, &failure);
+            // The verdict is there before the store is dropped: see `ResponseBody`.
+            answer.fail(failure);
+            drop(lease);
+        }
+    }
+}
+
+/// Goes on driving a guest whose answer was given: until its body has ended, and then for `grace` at most.
+async fn drive_on(mut running: Running, answer: Answer, grace: Duration) {
+    tokio::select! {
+        () = &mut running => {}
+        () = async { answer.ended().await; sleep(grace).await } => {
+            tracing::warn!("a guest was still busy {} ms after its response had ended", grace.as_millis());
+        }
+    }
+}
+
+fn report(generation: &Generation, request_id: &RequestId, failure: &Failure) {
+    generation.metrics.ended(failure.kind());
+    tracing::error!(
+        plugin = generation.plugin.name,
+        generation = generation.number,
+        request_id = request_id.as_str(),
+        kind = failure.kind_name(),
+        "an instance was ended: {}",
+        failure.private().unwrap_or(failure.public()),
+    );
+}

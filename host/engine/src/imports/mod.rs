@@ -1,0 +1,61 @@
+//! What the host offers to guests: one file per interface, and one table of what is granted how.
+
+pub(crate) mod config;
+pub(crate) mod output;
+
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime_wasi_http::WasiHttp;
+use wasmtime_wasi_http::WasiHttpView;
+use wharf_bindings::{config_0_2, wasi_http_0_2, wasi_http_0_3};
+
+use crate::config::Grants;
+use crate::state::State;
+
+/// Under which condition an interface is there for a plugin.
+pub(crate) enum Offer {
+    /// Always: it gives access to nothing outside the instance.
+    Always,
+    /// With a line in the manifest.
+    Grant {
+        /// The line to write under `[plugin.NAME]`.
+        line: &'static str,
+        /// Whether these grants have it.
+        granted: fn(&Grants) -> bool,
+    },
+    /// Never, by this version of the host.
+    No,
+}
+
+/// The table of all interfaces that the host offers.
+///
+/// What a standard library imports without doing anything with it is always there, emptied: no arguments,
+/// no environment beyond `grants.env`, no directories.
+pub(crate) fn offer(interface: &str) -> Offer {
+    let (name, version) = interface.split_once('@').unwrap_or((interface, ""));
+    let wasi_0_2_or_0_3 = version.starts_with("0.2.") || version.starts_with("0.3.");
+    match name {
+        "wharf:plugin/types" if version == "0.1.0" => Offer::Always,
+        "wasi:http/types" if wasi_0_2_or_0_3 => Offer::Always,
+        "wasi:config/store" if version == "0.2.0-rc.1" => {
+            Offer::Grant { line: "config = { key = \"value\" }", granted: |grants| grants.config.is_some() }
+        }
+        _ if wasi_0_2_or_0_3 && is_standard_library(name) => Offer::Always,
+        _ => Offer::No,
+    }
+}
+
+fn is_standard_library(name: &str) -> bool {
+    const PACKAGES: [&str; 5] = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/"];
+    PACKAGES.iter().any(|package| name.starts_with(package))
+}
+
+/// Links everything that is offered. What a plugin was not granted is refused before it is linked.
+pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    wasmtime_wasi::p3::add_to_linker(linker)?;
+    let options = wasi_http_0_2::LinkOptions::default();
+    wasi_http_0_2::http::types::add_to_linker::<_, WasiHttp>(linker, &(&options).into(), State::http)?;
+    wasi_http_0_3::http::types::add_to_linker::<_, WasiHttp>(linker, State::http)?;
+    config_0_2::wasi::config::store::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut State| state)?;
+    Ok(())
+}

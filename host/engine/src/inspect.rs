@@ -1,0 +1,273 @@
+//! What a file is, before anything of it runs: its exports, its imports, and what it would need granted.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use aws_lc_rs::digest;
+use serde::Serialize;
+use wasmtime::component::wit_parser::decoding::{DecodedWasm, decode};
+use wasmtime::component::wit_parser::{Resolve, WorldId, WorldKey};
+use wharf_call::ports::{Refusal, Stage};
+
+use crate::config::PluginConfig;
+use crate::imports::{self, Offer};
+use crate::worlds::WorldKind;
+
+/// What is known of a component without running it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Inspection {
+    /// SHA-256 of the bytes, in hex.
+    pub sha256: String,
+    /// The size in bytes.
+    pub bytes: u64,
+    /// The export that decides what it is, such as `wharf:plugin/handler@0.1.0`.
+    pub world: Option<String>,
+    /// Whether it exports `wharf:plugin/lifecycle`.
+    pub lifecycle: bool,
+    /// Why the host cannot run it, if it cannot.
+    pub problem: Option<String>,
+    /// Names of the exported interfaces and functions, sorted.
+    pub exports: Vec<String>,
+    /// The imported interfaces and functions, sorted.
+    pub imports: Vec<ImportUse>,
+    /// The component's world as WIT text.
+    pub wit: String,
+}
+
+/// One import of a component.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ImportUse {
+    /// The interface, with its package and version.
+    pub interface: String,
+    /// What it takes to get it.
+    pub need: Need,
+}
+
+/// What it takes to get an import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// Every plugin has it.
+    Always,
+    /// The manifest has to give it; the line, to stand under `[plugin.NAME]`.
+    Grant {
+        /// The manifest line.
+        line: String,
+    },
+    /// This host does not offer it.
+    NotOffered,
+}
+
+impl Inspection {
+    /// Checks every import against what `plugin` was granted.
+    ///
+    /// # Errors
+    /// [`Stage::Grant`], with a paragraph for each import that is not granted: the plugin, the interface
+    /// and the manifest line to add.
+    pub fn check_grants(&self, plugin: &PluginConfig) -> Result<(), Refusal> {
+        let name = &plugin.name;
+        let refused: Vec<String> = self
+            .imports
+            .iter()
+            .filter_map(|import| match imports::offer(&import.interface) {
+                Offer::Always => None,
+                Offer::Grant { granted, .. } if granted(&plugin.grants) => None,
+                Offer::Grant { line, .. } => Some(format!(
+                    "plugin {name:?} imports {}, which it was not granted. Add to wharf.toml:\n  \
+                     [plugin.{name}]\n  {line}",
+                    import.interface
+                )),
+                Offer::No => Some(format!(
+                    "plugin {name:?} imports {}, which this version of wharf does not offer: no line in \
+                     wharf.toml grants it. Build the plugin without it.",
+                    import.interface
+                )),
+            })
+            .collect();
+        if refused.is_empty() { Ok(()) } else { Err(Refusal::new(Stage::Grant, refused.join("\n"))) }
+    }
+}
+
+/// Reads a component without compiling it.
+///
+/// # Errors
+/// [`Stage::Inspect`] when the bytes are not a valid component; the message names what they are instead.
+/// A valid component that the host cannot run is no error: see [`Inspection::problem`].
+pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
+    refuse_by_name(bytes)?;
+    // The decoder is given hostile bytes. A panic in it must not be one of the host's.
+    let decoded = catch_unwind(AssertUnwindSafe(|| decode(bytes)));
+    let (resolve, world) = match decoded {
+        Ok(Ok(DecodedWasm::Component(resolve, world))) => (resolve, world),
+        Ok(Ok(DecodedWasm::WitPackage(..))) => {
+            return Err(refusal("this is a WIT package in binary form, not a component: it has no code"));
+        }
+        Ok(Err(error)) => return Err(refusal(format!("not a valid component: {error:#}"))),
+        Err(_) => return Err(refusal("not a valid component: its types cannot be read")),
+    };
+    Ok(describe(bytes, &resolve, world))
+}
+
+/// The SHA-256 of `bytes` in lower-case hex.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    let digest = digest::digest(&digest::SHA256, bytes);
+    digest.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn refusal(message: impl Into<String>) -> Refusal {
+    Refusal::new(Stage::Inspect, message)
+}
+
+/// Says what the bytes are when their first few show that they are not a component.
+fn refuse_by_name(bytes: &[u8]) -> Result<(), Refusal> {
+    const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+    const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+    if bytes.starts_with(COMPONENT) {
+        return Ok(());
+    }
+    Err(refusal(if bytes.is_empty() {
+        "the file is empty".to_owned()
+    } else if bytes.starts_with(CORE_MODULE) {
+        "this is a core WebAssembly module, not a component; build for the target wasm32-wasip2, or wrap it \
+         with `wasm-tools component new`"
+            .to_owned()
+    } else if bytes.starts_with(b"\0asm") && bytes.len() >= 8 {
+        let version = u16::from_le_bytes([bytes[4], bytes[5]]);
+        let layer = u16::from_le_bytes([bytes[6], bytes[7]]);
+        format!("this is WebAssembly of an unknown kind: version {version}, layer {layer}")
+    } else if COMPONENT.starts_with(bytes) || CORE_MODULE.starts_with(bytes) {
+        format!("the file is cut off: it ends after {} bytes, within the WebAssembly header", bytes.len())
+    } else if bytes.starts_with(b"\x7fELF") {
+        "this is precompiled native code (a .cwasm file); the host runs only code that it has compiled \
+         itself: load the .wasm component it was made from"
+            .to_owned()
+    } else if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'(') {
+        "this is WebAssembly text; turn it into a component with `wasm-tools parse`".to_owned()
+    } else {
+        let shown: Vec<String> = bytes.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        format!("this is not WebAssembly: it begins with {}, not with 00 61 73 6d", shown.join(" "))
+    }))
+}
+
+fn describe(bytes: &[u8], resolve: &Resolve, id: WorldId) -> Inspection {
+    let world = &resolve.worlds[id];
+    let mut exports: Vec<String> = world.exports.keys().map(|key| resolve.name_world_key(key)).collect();
+    exports.sort();
+    let mut imports: Vec<ImportUse> = world
+        .imports
+        .keys()
+        // A bare name is a type that the world itself defines, or a function of no interface.
+        .filter(|key| matches!(key, WorldKey::Interface(_)) || is_function(resolve, id, key))
+        .map(|key| resolve.name_world_key(key))
+        .map(|interface| ImportUse { need: need(&interface), interface })
+        .collect();
+    imports.sort_by(|a, b| a.interface.cmp(&b.interface));
+
+    let kinds: Vec<(&String, WorldKind)> =
+        exports.iter().filter_map(|name| WorldKind::of_export(name).map(|kind| (name, kind))).collect();
+    let lifecycle = exports.iter().any(|name| name == crate::worlds::LIFECYCLE);
+    let (world_name, mut problem) = match kinds.as_slice() {
+        [(name, _)] => (Some((*name).clone()), None),
+        [] => (None, Some(no_world(&exports, &imports))),
+        several => {
+            let names: Vec<&str> = several.iter().map(|(name, _)| name.as_str()).collect();
+            (None, Some(format!("it exports {}: one component can be one of them", names.join(" and "))),
+            )
+        }
+    };
+    let not_offered: Vec<&str> =
+        imports.iter().filter(|i| i.need == Need::NotOffered).map(|i| i.interface.as_str()).collect();
+    if problem.is_none() && !not_offered.is_empty() {
+        problem = Some(format!("it imports {}, which this host does not offer", not_offered.join(", ")));
+    }
+    Inspection {
+        sha256: sha256_hex(bytes),
+        bytes: bytes.len() as u64,
+        world: world_name,
+        lifecycle,
+        problem,
+        exports,
+        imports,
+        wit: print_wit(resolve, id),
+    }
+}
+
+fn is_function(resolve: &Resolve, id: WorldId, key: &WorldKey) -> bool {
+    use wasmtime::component::wit_parser::WorldItem;
+    matches!(resolve.worlds[id].imports.get(key), Some(WorldItem::Function(_)))
+}
+
+/// The refusal of a component that is nothing the host knows: all that it exports and imports, and which
+/// part was expected.
+fn no_world(exports: &[String], imports: &[ImportUse]) -> String {
+    let list = |names: Vec<&str>| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+    let near = exports.iter().find_map(|name| WorldKind::near_miss(name));
+    let reason = near.unwrap_or_else(|| {
+        format!(
+            "no export is one of {}",
+            WorldKind::ALL.iter().map(|kind| kind.export()).collect::<Vec<_>>().join(", ")
+        )
+    });
+    format!(
+        "the host does not know what to do with it: {reason}.\n  exports: {}\n  imports: {}",
+        list(exports.iter().map(String::as_str).collect()),
+        list(imports.iter().map(|import| import.interface.as_str()).collect()),
+    )
+}
+
+fn need(interface: &str) -> Need {
+    match imports::offer(interface) {
+        Offer::Always => Need::Always,
+        Offer::Grant { line, .. } => Need::Grant { line: line.to_owned() },
+        Offer::No => Need::NotOffered,
+    }
+}
+
+fn print_wit(resolve: &Resolve, id: WorldId) -> String {
+    let mut printer = wit_component::WitPrinter::default();
+    let Some(package) = resolve.worlds[id].package else { return String::new() };
+    match printer.print(resolve, package, &[]) {
+        Ok(()) => printer.output.to_string(),
+        Err(error) => format!("// the WIT cannot be printed: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(bytes: &[u8]) -> String {
+        inspect(bytes).map(|_| ()).expect_err("must be refused").message
+    }
+
+    #[test]
+    fn what_is_not_a_component_is_refused_by_name() {
+        assert_eq!(message(b""), "the file is empty");
+        assert!(message(b"\0asm\x01\0\0\0").starts_with("this is a core WebAssembly module"));
+        assert!(message(b"\0as").starts_with("the file is cut off: it ends after 3 bytes"));
+        assert!(message(b"\x7fELF\x02\x01").starts_with("this is precompiled native code (a .cwasm file)"));
+        assert!(message(b"  (component)").starts_with("this is WebAssembly text"));
+        assert!(message(b"\0asm\x09\0\x01\0").contains("version 9, layer 1"));
+        assert_eq!(
+            message(b"GIF89a"),
+            "this is not WebAssembly: it begins with 47 49 46 38, not with 00 61 73 6d"
+        );
+    }
+
+    #[test]
+    fn a_component_that_exports_nothing_says_what_was_expected() {
+        let inspection = inspect(b"\0asm\x0d\0\x01\0").expect("an empty component is valid");
+        let problem = inspection.problem.expect("it has no world");
+        assert!(problem.contains("wharf:plugin/handler@0.1.0"), "{problem}");
+        assert!(problem.contains("exports: nothing"), "{problem}");
+    }
+
+    #[test]
+    fn the_digest_is_sha_256() {
+        assert_eq!(sha256_hex(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

@@ -1,0 +1,236 @@
+//! One instantiated component with its own store.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::Request;
+use wasmtime::Store;
+use wasmtime::component::InstancePre;
+use wharf_bindings::lifecycle_0_1::wharf::plugin::types::Failure as HookFailure;
+use wharf_call::{Body, Failure, Invocation, Kind, Memory};
+
+use crate::answer::Answer;
+use crate::config::PluginConfig;
+use crate::epoch::{CpuExceeded, Meter};
+use crate::limits::Denied;
+use crate::request_body::RequestBody;
+use crate::state::State;
+use crate::worlds::{Exports, Loaded};
+
+/// Bytes that one call may hand from the guest to the host, beyond what its memory could hold anyway.
+const HOSTCALL_BYTES_MIN: usize = 1 << 20;
+/// Resource handles of one instance within the component.
+const COMPONENT_HANDLES_MAX: usize = 10_000;
+
+pub(crate) struct Instance {
+    store: Store<State>,
+    exports: Loaded,
+    /// Calls that were begun.
+    calls: u32,
+}
+
+/// The hooks of `wharf:plugin/lifecycle`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hook {
+    Start,
+    Health,
+    Stop,
+}
+
+/// How a hook can fail.
+pub(crate) enum HookError {
+    /// It returned a failure: the guest is alive.
+    Failed(HookFailure),
+    /// It trapped or exceeded a limit: the instance must be dropped.
+    Ended(Failure),
+}
+
+impl HookError {
+    /// Everything there is to say, for logs and for the operator.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            HookError::Failed(failure) => match &failure.details {
+                Some(details) => format!("{}: {} ({details})", failure.kind, failure.message),
+                None => format!("{}: {}", failure.kind, failure.message),
+            },
+            HookError::Ended(failure) => failure.to_string(),
+        }
+    }
+}
+
+impl Instance {
+    pub(crate) async fn new(
+        pre: &InstancePre<State>,
+        exports: &Exports,
+        plugin: &Arc<PluginConfig>,
+        generation: u64,
+        budget: Arc<dyn Memory>,
+    ) -> Result<Self, Failure> {
+        let mut store = Store::new(pre.engine(), State::new(plugin.clone(), generation, budget));
+        store.limiter(|state| &mut state.limiter);
+        let hostcall_bytes = usize::try_from(plugin.limits.memory_bytes).unwrap_or(usize::MAX);
+        store.set_hostcall_fuel(hostcall_bytes.max(HOSTCALL_BYTES_MIN));
+        store.set_max_component_handles(COMPONENT_HANDLES_MAX);
+        if let Some(table) = store.concurrent_resource_table() {
+            table.set_max_capacity(COMPONENT_HANDLES_MAX);
+        }
+        store.epoch_deadline_callback(|store| {
+            store.data().meter.tick()?;
+            // Through the scheduler's queue: wasmtime's own yield lands in tokio's LIFO slot, where a
+            // spinning guest would find itself again and again.
+            Ok(wasmtime::UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        });
+        let meter = store.data().meter.clone();
+        meter.begin();
+        store.set_epoch_deadline(1);
+        let instantiated = {
+            let instantiate = async {
+                let instance = pre.instantiate_async(&mut store).await?;
+                exports.load(&mut store, &instance)
+            };
+            within(plugin.limits.wall, Metered { meter, call: pin!(instantiate) }).await
+        };
+        match instantiated.and_then(|loaded| loaded.map_err(Ended::Trapped)) {
+            Ok(exports) => Ok(Instance { store, exports, calls: 0 }),
+            Err(ended) => Err(ended.into_failure(&mut store)),
+        }
+    }
+
+    pub(crate) fn calls(&self) -> u32 {
+        self.calls
+    }
+
+    pub(crate) fn meter(&self) -> &Arc<Meter> {
+        &self.store.data().meter
+    }
+
+    /// Runs one call to its very end, giving the answer as soon as there is one.
+    ///
+    /// An error means that the instance must not be used again; so does dropping the future.
+    pub(crate) async fn exchange(
+        &mut self,
+        request: Request<Body>,
+        invocation: Invocation,
+        answer: Answer,
+    ) -> Result<(), Failure> {
+        self.calls += 1;
+        let Instance { store, exports, .. } = self;
+        let state = store.data();
+        let meter = state.meter.clone();
+        let limit = state.plugin.limits.request_body_bytes;
+        let (parts, body) = request.into_parts();
+        let request = match RequestBody::new(body, limit, meter.clone()) {
+            Ok(body) => Request::from_parts(parts, body),
+            Err(failure) => {
+                answer.fail(failure);
+                return Ok(());
+            }
+        };
+        state.log.set_request(Some(invocation.request_id.clone()));
+        meter.begin();
+        store.set_epoch_deadline(1);
+        let ran = {
+            let run = exports.world.run(store, request, invocation, answer);
+            Metered { meter, call: pin!(run) }.await
+        };
+        store.data().log.set_request(None);
+        match ran.map_err(|_| Ended::Cpu).and_then(|ran| ran.map_err(Ended::Trapped)) {
+            Ok(()) => Ok(()),
+            Err(ended) => Err(ended.into_failure(store)),
+        }
+    }
+
+    /// Calls a hook; a component without `lifecycle` has none, and that is fine.
+    pub(crate) async fn hook(&mut self, hook: Hook) -> Result<(), HookError> {
+        let Some(lifecycle) = &self.exports.lifecycle else { return Ok(()) };
+        let guest = lifecycle.wharf_plugin_lifecycle();
+        let store = &mut self.store;
+        let wall = store.data().plugin.limits.wall;
+        let meter = store.data().meter.clone();
+        meter.begin();
+        store.set_epoch_deadline(1);
+        let ran = {
+            let run = store.run_concurrent(async |accessor| match hook {
+                Hook::Start => guest.call_start(accessor).await,
+                Hook::Health => guest.call_health(accessor).await,
+                Hook::Stop => guest.call_stop(accessor).await.map(Ok),
+            });
+            within(wall, Metered { meter, call: pin!(run) }).await
+        };
+        match ran.and_then(|ran| ran.and_then(|ran| ran).map_err(Ended::Trapped)) {
+            Ok(returned) => returned.map_err(HookError::Failed),
+            Err(ended) => Err(HookError::Ended(ended.into_failure(store))),
+        }
+    }
+}
+
+/// Why a guest was ended.
+enum Ended {
+    Cpu,
+    Wall(Duration),
+    Trapped(wasmtime::Error),
+}
+
+impl Ended {
+    /// Finds out what a trap was about: a guest whose memory was refused usually traps of itself.
+    fn into_failure(self, store: &mut Store<State>) -> Failure {
+        let state = store.data_mut();
+        let limits = &state.plugin.limits;
+        let cpu_exceeded = || {
+            Failure::new(Kind::CpuExceeded, Kind::CpuExceeded.title())
+                .with_private(format!("limits.cpu is {} ms", limits.cpu.as_millis()))
+        };
+        match self {
+            Ended::Cpu => cpu_exceeded(),
+            Ended::Wall(wall) => timeout(wall),
+            Ended::Trapped(error) if error.is::<CpuExceeded>() => {
+                cpu_exceeded().with_private(format!("limits.cpu is {} ms; {error:?}", limits.cpu.as_millis()))
+            }
+            Ended::Trapped(error) => match state.limiter.take_denied() {
+                Some(Denied::Limit) => Failure::new(Kind::MemoryExceeded, Kind::MemoryExceeded.title())
+                    .with_private(format!("limits.memory is {} bytes; {error:?}", limits.memory_bytes)),
+                Some(Denied::Budget) => Failure::new(Kind::Overloaded, "the host has no memory to spare")
+                    .with_retry_after_s(1)
+                    .with_private(format!("the memory budget of the host is used up; {error:?}")),
+                None => Failure::new(Kind::GuestTrapped, Kind::GuestTrapped.title())
+                    .with_private(format!("{error:?}")),
+            },
+        }
+    }
+}
+
+pub(crate) fn timeout(wall: Duration) -> Failure {
+    Failure::new(Kind::Timeout, Kind::Timeout.title())
+        .with_private(format!("limits.wall is {} ms", wall.as_millis()))
+}
+
+async fn within<T>(wall: Duration, call: impl Future<Output = Result<T, CpuExceeded>>) -> Result<T, Ended> {
+    match tokio::time::timeout(wall, call).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(CpuExceeded)) => Err(Ended::Cpu),
+        Err(_) => Err(Ended::Wall(wall)),
+    }
+}
+
+/// Bills the time in which a guest's future is polled.
+struct Metered<F> {
+    meter: Arc<Meter>,
+    call: F,
+}
+
+impl<F: Future + Unpin> Future for Metered<F> {
+    type Output = Result<F::Output, CpuExceeded>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.meter.enter();
+        let polled = Pin::new(&mut self.call).poll(cx);
+        let billed = self.meter.leave();
+        // A call that is done is done, even if it used up its budget with its last step.
+        if polled.is_pending() {
+            billed?;
+        }
+        Poll::Ready(Ok(ready!(polled)))
+    }
+}

@@ -1,0 +1,36 @@
+//! Components become callable services.
+//!
+//! The engine reads a component, decides by its exports what it is, checks its imports against its grants,
+//! compiles it, and serves calls with a pool of its instances; a [`Plugin`] swaps one generation for the
+//! next while requests run. It is, with `wharf-bindings`, the only part of the host that knows wasmtime.
+//!
+//! It deliberately does not: read files or the manifest, open sockets, or decide when to load what.
+//!
+//! Start with [`Plugin`] (`catalog.rs`), then follow a call: `exchange.rs`, `lease.rs`, `instance.rs`,
+//! `worlds/`. What bounds a guest is in `epoch.rs` and `limits.rs`; what it is offered in `imports/`.
+
+mod answer;
+mod catalog;
+mod compile;
+mod config;
+mod epoch;
+mod exchange;
+mod generation;
+mod imports;
+mod inspect;
+mod instance;
+mod lease;
+mod limits;
+mod metrics;
+mod pipe;
+mod pool;
+mod request_body;
+mod response_body;
+mod runtime;
+mod state;
+mod worlds;
+
+pub use catalog::{Candidate, Plugin};
+pub use config::{EngineConfig, Grants, Limits, PluginConfig, PoolConfig};
+pub use inspect::{ImportUse, Inspection, Need, inspect, sha256_hex};
+pub use runtime::{Artifact, Engine};

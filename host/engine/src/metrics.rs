@@ -1,0 +1,78 @@
+//! What the engine counts. Labels come from the manifest and from closed lists, never from a request.
+
+use std::time::Duration;
+
+use metrics::{
+    Counter, Gauge, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+use wharf_call::Kind;
+
+/// Tells the recorder what each metric means.
+pub(crate) fn describe() {
+    describe_counter!("wharf_plugin_calls_total", "Calls that a plugin has begun");
+    describe_counter!("wharf_plugin_instances_made_total", "Instances that were made: cold starts");
+    describe_counter!(
+        "wharf_plugin_instances_poisoned_total",
+        "Instances dropped because their call did not end well"
+    );
+    describe_counter!(
+        "wharf_plugin_ended_total",
+        "Calls that the host ended, by kind of failure: traps among them"
+    );
+    describe_gauge!("wharf_plugin_instances", "Instances of the serving generation, idle or working");
+    describe_gauge!("wharf_plugin_in_flight", "Calls in flight in the serving generation");
+    describe_gauge!("wharf_plugin_generation", "The number of the serving generation");
+    describe_counter!("wharf_plugin_loads_total", "Attempts to load a generation, by outcome");
+    describe_counter!("wharf_compile_total", "Components made ready, by outcome: compiled, or cached");
+    describe_histogram!("wharf_compile_seconds", "How long compiling a component took");
+}
+
+/// The metrics of one plugin, looked up once for a generation.
+pub(crate) struct PluginMetrics {
+    plugin: String,
+    pub(crate) calls: Counter,
+    pub(crate) made: Counter,
+    pub(crate) poisoned: Counter,
+}
+
+impl PluginMetrics {
+    pub(crate) fn new(plugin: &str) -> Self {
+        let plugin = plugin.to_owned();
+        PluginMetrics {
+            calls: counter!("wharf_plugin_calls_total", "plugin" => plugin.clone()),
+            made: counter!("wharf_plugin_instances_made_total", "plugin" => plugin.clone()),
+            poisoned: counter!("wharf_plugin_instances_poisoned_total", "plugin" => plugin.clone()),
+            plugin,
+        }
+    }
+
+    /// The host ended a call.
+    pub(crate) fn ended(&self, kind: Kind) {
+        counter!("wharf_plugin_ended_total", "plugin" => self.plugin.clone(), "kind" => kind.name())
+            .increment(1);
+    }
+}
+
+/// An attempt to load a generation came to an end.
+pub(crate) fn loaded(plugin: &str, outcome: &'static str) {
+    counter!("wharf_plugin_loads_total", "plugin" => plugin.to_owned(), "outcome" => outcome).increment(1);
+}
+
+/// The gauges of a plugin, set when they are read.
+pub(crate) fn serving(plugin: &str, generation: u64, instances: u64, in_flight: u64) {
+    let set = |gauge: Gauge, value: u64| gauge.set(value as f64);
+    set(gauge!("wharf_plugin_generation", "plugin" => plugin.to_owned()), generation);
+    set(gauge!("wharf_plugin_instances", "plugin" => plugin.to_owned()), instances);
+    set(gauge!("wharf_plugin_in_flight", "plugin" => plugin.to_owned()), in_flight);
+}
+
+/// A component was compiled.
+pub(crate) fn compiled(took: Duration) {
+    counter!("wharf_compile_total", "outcome" => "compiled").increment(1);
+    histogram!("wharf_compile_seconds").record(took.as_secs_f64());
+}
+
+/// A component was taken from the cache.
+pub(crate) fn cached() {
+    counter!("wharf_compile_total", "outcome" => "cached").increment(1);
+}

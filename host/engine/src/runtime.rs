@@ -1,0 +1,188 @@
+//! The engine: wasmtime as this host sets it up, and components made ready for it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
+use wharf_call::Memory;
+use wharf_call::ports::{Refusal, Stage};
+
+use crate::compile::Compiler;
+use crate::config::EngineConfig;
+use crate::epoch::Ticker;
+use crate::imports;
+use crate::inspect::{Inspection, inspect};
+use crate::metrics;
+use crate::state::State;
+use crate::worlds::{Exports, WorldKind};
+
+/// The stack of a guest's call, in bytes; it comes on top of what host functions need.
+const WASM_STACK_BYTES: usize = 512 << 10;
+const ASYNC_STACK_BYTES: usize = 1 << 20;
+/// What a slot keeps mapped after use: page faults, not instantiation, are what a fresh instance costs.
+const KEEP_RESIDENT_BYTES: usize = 256 << 10;
+/// Memories and tables of one component: adapters and compositions have several.
+const MEMORIES_PER_COMPONENT: u32 = 8;
+const TABLES_PER_COMPONENT: u32 = 16;
+const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
+const TABLE_ELEMENTS_MAX: usize = 100_000;
+
+/// Compiles components and runs them. One for a host; cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    compiler: Compiler,
+    linker: Linker<State>,
+    config: EngineConfig,
+    memory: Arc<dyn Memory>,
+    _ticker: Ticker,
+}
+
+impl Engine {
+    /// Sets wasmtime up: reserves address space for the pool, opens the cache, starts the ticker.
+    ///
+    /// # Errors
+    /// When the machine cannot give the address space, or the cache directory cannot be used; the text
+    /// names the manifest key.
+    pub fn new(config: EngineConfig, memory: Arc<dyn Memory>) -> Result<Self, String> {
+        metrics::describe();
+        let engine = wasmtime::Engine::new(&wasmtime_config(&config)).map_err(|error| {
+            format!(
+                "the address space for [engine] instances = {} with memory = {} bytes cannot be reserved; \
+                 lower one of them, or raise `ulimit -v`: {error:#}",
+                config.instances_max, config.memory_bytes_max
+            )
+        })?;
+        let mut linker = Linker::new(&engine);
+        imports::link(&mut linker).map_err(|error| format!("linking the host's interfaces: {error:#}"))?;
+        let ticker = Ticker::start(engine.clone(), config.tick)
+            .map_err(|error| format!("the ticker thread cannot be started: {error}"))?;
+        let compiler = Compiler::open(engine, config.cache_dir.clone()).map_err(|error| {
+            format!("[engine] cache = {:?} cannot be used: {error}", config.cache_dir.display())
+        })?;
+        Ok(Engine(Arc::new(Inner { compiler, linker, config, memory, _ticker: ticker })))
+    }
+
+    /// Makes a component ready to run: inspects, compiles or finds it in the cache, off the executor.
+    ///
+    /// # Errors
+    /// [`Stage::Inspect`] when it is no component that the host understands, [`Stage::Compile`] when it
+    /// does not compile.
+    pub async fn compile(&self, bytes: Bytes) -> Result<Arc<Artifact>, Refusal> {
+        let engine = self.clone();
+        tokio::task::spawn_blocking(move || engine.compile_blocking(&bytes))
+            .await
+            .unwrap_or_else(|_| Err(Refusal::new(Stage::Compile, "the compiler panicked on this component")))
+    }
+
+    fn compile_blocking(&self, bytes: &[u8]) -> Result<Arc<Artifact>, Refusal> {
+        let max = self.0.config.component_bytes_max;
+        if bytes.len() as u64 > max {
+            return Err(Refusal::new(
+                Stage::Inspect,
+                format!("the component has {} bytes; [engine] component_bytes allows {max}", bytes.len()),
+            ));
+        }
+        let inspection = inspect(bytes)?;
+        // What is not offered is said by `check_grants`, which knows the plugin's name.
+        let Some(kind) = inspection.world.as_deref().and_then(WorldKind::of_export) else {
+            let problem = inspection.problem.unwrap_or_else(|| "it implements no known world".to_owned());
+            return Err(Refusal::new(Stage::Inspect, problem));
+        };
+        let component = self
+            .0
+            .compiler
+            .component(&inspection.sha256, bytes)
+            .map_err(|error| Refusal::new(Stage::Compile, format!("{error:#}")))?;
+        Ok(Arc::new(Artifact { inspection, kind, component, engine: self.clone() }))
+    }
+
+    pub(crate) fn memory(&self) -> &Arc<dyn Memory> {
+        &self.0.memory
+    }
+}
+
+/// A component with its code. Shared by all generations that run it.
+pub struct Artifact {
+    inspection: Inspection,
+    kind: WorldKind,
+    component: Component,
+    engine: Engine,
+}
+
+impl Artifact {
+    /// What it exports that makes it what it is.
+    pub fn world(&self) -> &str {
+        self.inspection.world.as_deref().unwrap_or_default()
+    }
+
+    /// SHA-256 of its bytes, in hex.
+    pub fn sha256(&self) -> &str {
+        &self.inspection.sha256
+    }
+
+    /// The size of the component, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.inspection.bytes
+    }
+
+    /// What is known of it without running it.
+    pub fn inspection(&self) -> &Inspection {
+        &self.inspection
+    }
+
+    /// Resolves all imports and finds all exports, so that an instance is made without looking up a name.
+    pub(crate) fn link(&self) -> Result<(InstancePre<State>, Exports), Refusal> {
+        let pre = self
+            .engine
+            .0
+            .linker
+            .instantiate_pre(&self.component)
+            .map_err(|error| Refusal::new(Stage::Grant, format!("{error:#}")))?;
+        let exports = Exports::find(self.kind, self.inspection.lifecycle, &pre)
+            .map_err(|error| Refusal::new(Stage::Inspect, format!("{error:#}")))?;
+        Ok((pre, exports))
+    }
+}
+
+fn wasmtime_config(config: &EngineConfig) -> Config {
+    let instances = config.instances_max;
+    let memory = usize::try_from(config.memory_bytes_max).unwrap_or(usize::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(4))
+        .total_memories(instances.saturating_mul(2))
+        .total_tables(instances.saturating_mul(4))
+        // A call has a fibre of its own, and a guest task that waits keeps one.
+        .total_stacks(instances.saturating_mul(2))
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .max_memories_per_component(MEMORIES_PER_COMPONENT)
+        .max_tables_per_component(TABLES_PER_COMPONENT)
+        .max_memory_size(memory)
+        .table_elements(TABLE_ELEMENTS_MAX)
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(64 << 10)
+        .async_stack_keep_resident(64 << 10)
+        // Finds the pages that a guest has touched, so that keeping some of them costs no blind memset. A page
+        // that was swapped out would be missed and shown to the next guest: only where there is no swap.
+        .pagemap_scan(if has_swap() { Enabled::No } else { Enabled::Auto });
+    let mut wasmtime = Config::new();
+    wasmtime
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .epoch_interruption(true)
+        .max_wasm_stack(WASM_STACK_BYTES)
+        .async_stack_size(ASYNC_STACK_BYTES)
+        // What one call leaves on a stack is not for the next one's eyes.
+        .async_stack_zeroing(true)
+        .memory_reservation(config.memory_bytes_max)
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    wasmtime
+}
+
+/// Whether the machine swaps. When that cannot be read, it is taken to.
+fn has_swap() -> bool {
+    // One header line, then a line for each swap area.
+    std::fs::read_to_string("/proc/swaps").map_or(true, |swaps| swaps.lines().count() > 1)
+}

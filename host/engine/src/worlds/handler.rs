@@ -1,0 +1,299 @@
+//! `wharf:plugin/handler@0.1.0`.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http_body::Body as _;
+use tokio::sync::oneshot;
+use wasmtime::component::{
+    Destination, FutureConsumer, FutureReader, Source, StreamConsumer, StreamProducer, StreamReader,
+    StreamResult,
+};
+use wasmtime::{AsContextMut, Store, StoreContextMut};
+use wharf_bindings::handler_0_1::HandlerOnly;
+use wharf_bindings::handler_0_1::wharf::plugin::types as wit;
+use wharf_call::{Body, Failure, Invocation, Kind};
+
+use super::settled;
+use crate::answer::Answer;
+use crate::pipe::{PipeEnd, PipeWriter, Room, pipe};
+use crate::request_body::RequestBody;
+use crate::state::State;
+
+/// The most of a guest's chunk that is copied out at a time.
+const CHUNK_BYTES_MAX: usize = 64 << 10;
+
+pub(super) async fn run(
+    guest: &HandlerOnly,
+    store: &mut Store<State>,
+    request: Request<RequestBody>,
+    invocation: Invocation,
+    answer: Answer,
+) -> wasmtime::Result<()> {
+    let handle = guest.wharf_plugin_handler().func_handle();
+    store
+        .run_concurrent(async |accessor| {
+            let call = accessor.with(|mut access| {
+                let mut store = access.as_context_mut();
+                let request = lower_request(&mut store, request)?;
+                handle.start_call_concurrent(store, (request, lower_context(invocation)))
+            })?;
+            let (result,) = handle.finish_call_concurrent(accessor, call).await?;
+            match result {
+                Ok(response) => {
+                    let head_bytes_max =
+                        accessor.with(|mut access| access.get().plugin.limits.response_header_bytes);
+                    match lift_head(&response, head_bytes_max) {
+                        Ok(head) => match response.body {
+                            wit::Body::Empty => answer.whole(head.map(|()| Body::Empty)),
+                            wit::Body::Whole(bytes) => answer.whole(head.map(|()| Body::whole(bytes))),
+                            wit::Body::Streamed((bytes, trailers)) => {
+                                let (writer, reader) = pipe();
+                                let end = writer.end();
+                                accessor.with(|mut access| {
+                                    trailers.pipe(access.as_context_mut(), Trailers(Some(end)))?;
+                                    bytes.pipe(access.as_context_mut(), Chunks(writer))
+                                })?;
+                                answer.streamed(head.map(|()| Body::stream(reader)));
+                            }
+                        },
+                        Err(failure) => answer.fail(failure),
+                    }
+                }
+                Err(failure) => answer.fail(lift_failure(failure)),
+            }
+            settled(accessor, &answer).await;
+            Ok(())
+        })
+        .await?
+}
+
+fn lower_context(invocation: Invocation) -> wit::Context {
+    let deadline_ms = invocation
+        .deadline
+        .remaining(std::time::Instant::now())
+        .map_or(u32::MAX, |left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX));
+    wit::Context {
+        request_id: invocation.request_id.as_str().to_owned(),
+        traceparent: invocation.trace.to_string(),
+        route: invocation.route.to_string(),
+        params: invocation.params.into_iter().map(|(name, value)| (name.to_string(), value)).collect(),
+        caller: invocation.caller.map(|caller| wit::Caller {
+            subject: caller.subject.clone(),
+            issuer: caller.issuer.clone(),
+            roles: caller.roles.clone(),
+            scopes: caller.scopes.clone(),
+        }),
+        deadline_ms,
+        attributes: Vec::new(),
+    }
+}
+
+fn lower_request(
+    store: &mut StoreContextMut<'_, State>,
+    request: Request<RequestBody>,
+) -> wasmtime::Result<wit::Request> {
+    let (parts, body) = request.into_parts();
+    Ok(wit::Request {
+        method: parts.method.as_str().to_owned(),
+        scheme: parts.uri.scheme_str().unwrap_or("http").to_owned(),
+        authority: parts.uri.authority().map(|authority| authority.to_string()).unwrap_or_default(),
+        path_with_query: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+        headers: lower_fields(&parts.headers),
+        body: lower_body(store, body)?,
+    })
+}
+
+fn lower_fields(headers: &HeaderMap) -> wit::Fields {
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+fn lower_body(store: &mut StoreContextMut<'_, State>, body: RequestBody) -> wasmtime::Result<wit::Body> {
+    let body = match body.into_whole() {
+        Ok(bytes) if bytes.is_empty() => return Ok(wit::Body::Empty),
+        Ok(bytes) => return Ok(wit::Body::Whole(bytes.into())),
+        Err(streamed) => streamed,
+    };
+    let (ended, end) = oneshot::channel();
+    let bytes = StreamReader::new(&mut *store, Upload { body, ended: Some(ended) })?;
+    let trailers = FutureReader::new(&mut *store, async {
+        let unread = || Failure::new(Kind::BadRequest, "the request body was not read to its end");
+        let end: Result<HeaderMap, Failure> = end.await.unwrap_or_else(|_| Err(unread()));
+        Ok::<_, wasmtime::Error>(match end {
+            Ok(trailers) => Ok(lower_fields(&trailers)),
+            Err(failure) => Err(lower_failure(&failure)),
+        })
+    })?;
+    Ok(wit::Body::Streamed((bytes, trailers)))
+}
+
+fn lower_failure(failure: &Failure) -> wit::Failure {
+    wit::Failure { kind: failure.kind_name().to_owned(), message: failure.public().to_owned(), details: None }
+}
+
+/// The guest's texts are bounded before they are kept; `wit/types.wit` has the figures.
+fn lift_failure(failure: wit::Failure) -> Failure {
+    let bound = |mut text: String, max: usize| {
+        if text.len() > max {
+            let cut = (0..=max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            text.truncate(cut);
+        }
+        text
+    };
+    Failure::from_guest(
+        &bound(failure.kind, 64),
+        bound(failure.message, 1 << 10),
+        failure.details.map(|details| bound(details, 8 << 10)),
+    )
+}
+
+/// Checks all that makes a response valid HTTP before any of it is sent.
+fn lift_head(response: &wit::Response, head_bytes_max: usize) -> Result<Response<()>, Failure> {
+    let invalid = |what: String| {
+        Failure::new(Kind::InvalidResponse, "the plugin's response is not valid HTTP").with_private(what)
+    };
+    if !(200..=599).contains(&response.status) {
+        return Err(invalid(format!("status {} is not within 200 to 599", response.status)));
+    }
+    let bytes: usize = response.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    if bytes > head_bytes_max {
+        return Err(Failure::new(Kind::ResponseTooLarge, "the plugin's response exceeds its limit")
+            .with_private(format!(
+                "{bytes} bytes of header fields; limits.response_headers allows {head_bytes_max}"
+            )));
+    }
+    let headers = lift_fields(&response.headers).map_err(&invalid)?;
+    if let wit::Body::Whole(body) = &response.body
+        && let Some(length) = headers.get(header::CONTENT_LENGTH)
+        && length.to_str().ok().and_then(|length| length.parse().ok()) != Some(body.len())
+    {
+        return Err(invalid(format!("content-length is {length:?}, the body has {} bytes", body.len())));
+    }
+    let mut head = Response::new(());
+    *head.status_mut() = StatusCode::from_u16(response.status).map_err(|error| invalid(error.to_string()))?;
+    *head.headers_mut() = headers;
+    Ok(head)
+}
+
+fn lift_fields(fields: &wit::Fields) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::with_capacity(fields.len().min(128));
+    for (name, value) in fields {
+        let parsed =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is not a header name"))?;
+        let value = HeaderValue::from_bytes(value)
+            .map_err(|_| format!("the value of {name:?} has bytes that no header may have"))?;
+        headers.try_append(parsed, value).map_err(|_| "too many header fields".to_owned())?;
+    }
+    Ok(headers)
+}
+
+/// A request body on its way into the guest.
+struct Upload {
+    body: RequestBody,
+    ended: Option<oneshot::Sender<Result<HeaderMap, Failure>>>,
+}
+
+impl Upload {
+    fn end(&mut self, end: Result<HeaderMap, Failure>) -> Poll<wasmtime::Result<StreamResult>> {
+        if let Some(ended) = self.ended.take() {
+            // The guest may have dropped the future: then it does not want to know.
+            let _ = ended.send(end);
+        }
+        Poll::Ready(Ok(StreamResult::Dropped))
+    }
+}
+
+impl StreamProducer<State> for Upload {
+    type Item = u8;
+    type Buffer = Bytes;
+
+    fn poll_produce(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        _store: StoreContextMut<'_, State>,
+        mut destination: Destination<'_, u8, Bytes>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        loop {
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(bytes) if bytes.is_empty() => continue,
+                    Ok(bytes) => {
+                        // What does not fit is kept by wasmtime and given to the next read.
+                        destination.set_buffer(bytes);
+                        return Poll::Ready(Ok(StreamResult::Completed));
+                    }
+                    Err(frame) => match frame.into_trailers() {
+                        Ok(trailers) => return self.end(Ok(trailers)),
+                        Err(_) => continue,
+                    },
+                },
+                Poll::Ready(Some(Err(failure))) => return self.end(Err(failure)),
+                Poll::Ready(None) => return self.end(Ok(HeaderMap::new())),
+                Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// The bytes of a response on their way out of the guest.
+struct Chunks(PipeWriter);
+
+impl StreamConsumer<State> for Chunks {
+    type Item = u8;
+
+    fn poll_consume(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        store: StoreContextMut<'_, State>,
+        source: Source<'_, u8>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        match self.0.poll_room(cx) {
+            Poll::Ready(Room::Gone) => Poll::Ready(Ok(StreamResult::Dropped)),
+            Poll::Ready(Room::Free) => {
+                let mut source = source.as_direct(store);
+                let bytes = source.remaining();
+                let count = bytes.len().min(CHUNK_BYTES_MAX);
+                if count > 0 {
+                    self.0.put(Bytes::copy_from_slice(&bytes[..count]));
+                    source.mark_read(count);
+                }
+                Poll::Ready(Ok(StreamResult::Completed))
+            }
+            Poll::Pending if finish => Poll::Ready(Ok(StreamResult::Cancelled)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// The end of a response body, as the guest says it.
+struct Trailers(Option<PipeEnd>);
+
+impl FutureConsumer<State> for Trailers {
+    type Item = Result<wit::Fields, wit::Failure>;
+
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        store: StoreContextMut<'_, State>,
+        mut source: Source<'_, Self::Item>,
+        _finish: bool,
+    ) -> Poll<wasmtime::Result<()>> {
+        let mut value = None;
+        source.read(store, &mut value)?;
+        if let (Some(value), Some(end)) = (value, self.0.take()) {
+            end.finish(match value {
+                Ok(fields) => lift_fields(&fields).map_err(|what| {
+                    Failure::new(Kind::InvalidResponse, "the plugin's trailers are not valid HTTP")
+                        .with_private(what)
+                }),
+                Err(failure) => Err(lift_failure(failure)),
+            });
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,152 @@
+//! One file per world: how a call is handed to a guest that implements it, and its answer taken back.
+//!
+//! Each has one function, `run`. It starts the guest's export, gives the head of the response to
+//! [`Answer`](crate::answer::Answer), and goes on driving the guest until nothing of the call is left: the
+//! body has ended and no task of the guest runs. Whoever calls it may stop after the head and spawn the rest.
+
+mod handler;
+mod wasi_http_0_2;
+mod wasi_http_0_3;
+
+use std::future::poll_fn;
+
+use http::Request;
+use wasmtime::Store;
+use wasmtime::component::{Accessor, Instance, InstancePre};
+use wharf_bindings::{handler_0_1, lifecycle_0_1, wasi_http_0_2 as http_0_2, wasi_http_0_3 as http_0_3};
+use wharf_call::Invocation;
+
+use crate::answer::Answer;
+use crate::request_body::RequestBody;
+use crate::state::State;
+
+/// The optional export beside the one that decides.
+pub(crate) const LIFECYCLE: &str = "wharf:plugin/lifecycle@0.1.0";
+
+/// The worlds that the host runs. What a component exports decides which it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WorldKind {
+    /// `wharf:plugin/handler@0.1.0`.
+    Handler,
+    /// `wasi:http/handler@0.3`: the world `service`.
+    WasiHttp03,
+    /// `wasi:http/incoming-handler@0.2`: the world `proxy`.
+    WasiHttp02,
+}
+
+impl WorldKind {
+    pub(crate) const ALL: [WorldKind; 3] = [WorldKind::Handler, WorldKind::WasiHttp03, WorldKind::WasiHttp02];
+
+    /// The export that decides, as documentation names it.
+    pub(crate) fn export(self) -> &'static str {
+        match self {
+            WorldKind::Handler => "wharf:plugin/handler@0.1.0",
+            WorldKind::WasiHttp03 => "wasi:http/handler@0.3",
+            WorldKind::WasiHttp02 => "wasi:http/incoming-handler@0.2",
+        }
+    }
+
+    /// The world whose deciding export is `name`.
+    pub(crate) fn of_export(name: &str) -> Option<WorldKind> {
+        let (interface, version) = name.split_once('@')?;
+        match interface {
+            "wharf:plugin/handler" if version == "0.1.0" => Some(WorldKind::Handler),
+            "wasi:http/handler" if version.starts_with("0.3.") && !version.contains('-') => {
+                Some(WorldKind::WasiHttp03)
+            }
+            "wasi:http/incoming-handler" if version.starts_with("0.2.") && !version.contains('-') => {
+                Some(WorldKind::WasiHttp02)
+            }
+            _ => None,
+        }
+    }
+
+    /// Says what is wrong with an export that is nearly one of the deciding ones.
+    pub(crate) fn near_miss(name: &str) -> Option<String> {
+        let (interface, version) = name.split_once('@').unwrap_or((name, "no version"));
+        let kind = match interface {
+            "wharf:plugin/handler" => WorldKind::Handler,
+            "wasi:http/handler" => WorldKind::WasiHttp03,
+            "wasi:http/incoming-handler" => WorldKind::WasiHttp02,
+            "wasi:cli/run" => {
+                return Some("it is a command (it exports wasi:cli/run), not a service".to_owned());
+            }
+            _ => return None,
+        };
+        Some(format!("it exports {interface} in version {version}; this host runs {}", kind.export()))
+    }
+}
+
+/// Where the exports are in a component: looked up once for a generation.
+pub(crate) struct Exports {
+    world: WorldIndices,
+    lifecycle: Option<lifecycle_0_1::LifecyclePluginIndices>,
+}
+
+enum WorldIndices {
+    Handler(handler_0_1::HandlerOnlyIndices),
+    WasiHttp03(http_0_3::ServiceIndices),
+    WasiHttp02(http_0_2::ProxyIndices),
+}
+
+impl Exports {
+    /// Fails when an export has another type than its contract says.
+    pub(crate) fn find(kind: WorldKind, lifecycle: bool, pre: &InstancePre<State>) -> wasmtime::Result<Self> {
+        let world = match kind {
+            WorldKind::Handler => WorldIndices::Handler(handler_0_1::HandlerOnlyIndices::new(pre)?),
+            WorldKind::WasiHttp03 => WorldIndices::WasiHttp03(http_0_3::ServiceIndices::new(pre)?),
+            WorldKind::WasiHttp02 => WorldIndices::WasiHttp02(http_0_2::ProxyIndices::new(pre)?),
+        };
+        let lifecycle = lifecycle.then(|| lifecycle_0_1::LifecyclePluginIndices::new(pre)).transpose()?;
+        Ok(Exports { world, lifecycle })
+    }
+
+    pub(crate) fn load(&self, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<Loaded> {
+        Ok(Loaded {
+            world: match &self.world {
+                WorldIndices::Handler(indices) => World::Handler(indices.load(&mut *store, instance)?),
+                WorldIndices::WasiHttp03(indices) => World::WasiHttp03(indices.load(&mut *store, instance)?),
+                WorldIndices::WasiHttp02(indices) => World::WasiHttp02(indices.load(&mut *store, instance)?),
+            },
+            lifecycle: match &self.lifecycle {
+                Some(indices) => Some(indices.load(&mut *store, instance)?),
+                None => None,
+            },
+        })
+    }
+}
+
+/// The exports of one instance.
+pub(crate) struct Loaded {
+    pub(crate) world: World,
+    pub(crate) lifecycle: Option<lifecycle_0_1::LifecyclePlugin>,
+}
+
+pub(crate) enum World {
+    Handler(handler_0_1::HandlerOnly),
+    WasiHttp03(http_0_3::Service),
+    WasiHttp02(http_0_2::Proxy),
+}
+
+impl World {
+    /// Has the guest answer one request. An error is a trap: the store must not be used again.
+    pub(crate) async fn run(
+        &self,
+        store: &mut Store<State>,
+        request: Request<RequestBody>,
+        invocation: Invocation,
+        answer: Answer,
+    ) -> wasmtime::Result<()> {
+        match self {
+            World::Handler(guest) => handler::run(guest, store, request, invocation, answer).await,
+            World::WasiHttp03(guest) => wasi_http_0_3::run(guest, store, request, answer).await,
+            World::WasiHttp02(guest) => wasi_http_0_2::run(guest, store, request, answer).await,
+        }
+    }
+}
+
+/// Waits until nothing of the call is left: its body has ended, and no task of the guest runs.
+async fn settled(accessor: &Accessor<State>, answer: &Answer) {
+    answer.ended().await;
+    poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+}

@@ -1,0 +1,85 @@
+//! Fields that are about one connection and go no further (RFC 9110, section 7.6.1).
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Takes them out of a request, with those that `connection` names.
+pub(crate) fn strip_request(headers: &mut HeaderMap) {
+    strip(headers, true);
+}
+
+/// Takes them out of a response. `trailer` may stay: hyper needs it to know which trailers to send on
+/// HTTP/1.1, and drops those that it does not name.
+pub(crate) fn strip_response(headers: &mut HeaderMap, keeps_trailer: bool) {
+    strip(headers, !keeps_trailer);
+}
+
+/// Takes out of trailers what would change the framing or the routing of a message (RFC 9110, section 6.5.1).
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
+    strip(trailers, true);
+    trailers.remove(CONTENT_LENGTH);
+    trailers.remove(HOST);
+}
+
+fn strip(headers: &mut HeaderMap, trailer_too: bool) {
+    // Few messages have any: one pass over the names is cheaper than a removal each.
+    if !headers.keys().any(is_hop_by_hop) {
+        return;
+    }
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        // Naming an end-to-end field must not make it vanish where the host relies on it.
+        .filter(|name| *name != HOST && *name != CONTENT_LENGTH)
+        .collect();
+    for name in &named {
+        headers.remove(name);
+    }
+    for name in [&CONNECTION, &KEEP_ALIVE, &PROXY_CONNECTION, &TE, &TRANSFER_ENCODING, &UPGRADE] {
+        headers.remove(name);
+    }
+    if trailer_too {
+        headers.remove(TRAILER);
+    }
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    [&CONNECTION, &TE, &TRAILER, &TRANSFER_ENCODING, &UPGRADE, &KEEP_ALIVE, &PROXY_CONNECTION].contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn fields_of_the_connection_and_those_it_names_are_taken_out() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, X-Secret"),
+            ("connection", "x-other ,host"),
+            ("x-secret", "1"),
+            ("x-other", "2"),
+            ("host", "a"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("trailer", "x"),
+            ("upgrade", "websocket"),
+            ("accept", "*/*"),
+        ] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let mut response = headers.clone();
+        strip_request(&mut headers);
+        let left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(left, ["host", "accept"]);
+        strip_response(&mut response, true);
+        assert!(response.contains_key(TRAILER));
+    }
+}

@@ -1,0 +1,87 @@
+//! Who this request is: its id and its place in a trace.
+
+use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
+
+use http::request::Parts;
+use http::{HeaderName, HeaderValue};
+use wharf_call::{RequestId, TraceContext};
+
+use crate::exchange::Exchange;
+
+pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Takes over the client's id and trace where they have the right form, makes new ones otherwise, and writes
+/// what is in use back into the head: a plugin that passes its fields on stays in the trace.
+///
+/// Without a valid `traceparent` a `tracestate` means nothing and is taken out (W3C Trace Context, 3.2).
+pub(crate) fn establish(head: &mut Parts, exchange: &mut Exchange) {
+    let headers = &mut head.headers;
+    let id = headers.get(&X_REQUEST_ID).and_then(|value| RequestId::accept(value.as_bytes()));
+    let id = id.unwrap_or_else(new_request_id);
+
+    let mut parents = headers.get_all(&TRACEPARENT).iter();
+    let parent = match (parents.next(), parents.next()) {
+        (Some(value), None) => TraceContext::parse(value.as_bytes()),
+        _ => None,
+    };
+    if parent.is_none() {
+        headers.remove(&TRACESTATE);
+    }
+    let trace = parent.map_or_else(new_trace, |parent| parent.child(random()));
+
+    headers.insert(&X_REQUEST_ID, header_value(id.as_str().as_bytes()));
+    headers.insert(&TRACEPARENT, header_value(&trace.to_bytes()));
+    exchange.identified(id, trace);
+}
+
+pub(crate) fn new_request_id() -> RequestId {
+    RequestId::from_bits(wide())
+}
+
+pub(crate) fn new_trace() -> TraceContext {
+    TraceContext { trace_id: wide().max(1), span_id: random().max(1), flags: 0 }
+}
+
+pub(crate) fn header_value(visible: &[u8]) -> HeaderValue {
+    HeaderValue::from_bytes(visible).expect("ids are visible ASCII")
+}
+
+fn wide() -> u128 {
+    u128::from(random()) << 64 | u128::from(random())
+}
+
+/// 64 random bits that are unique enough for ids, in about a nanosecond. They are no secret: anyone who has
+/// seen some can foretell the next.
+///
+/// A multiplicative generator with 128 bits of state (Lehmer's, with the multiplier of Steele and Vigna,
+/// "Computationally easy, spectrally good multipliers"), one per thread, seeded from the system's randomness
+/// by way of the standard library's hash keys.
+fn random() -> u64 {
+    thread_local!(static STATE: Cell<u128> = Cell::new({
+        let part = || u128::from(RandomState::new().hash_one(0));
+        (part() << 64 | part()) | 1
+    }));
+    STATE.with(|state| {
+        let next = state.get().wrapping_mul(0x12e1_5e35_b500_f16e_2e71_4eb2_b379_16a5);
+        state.set(next);
+        (next >> 64) as u64
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn random_ids_do_not_repeat_within_or_across_threads() {
+        let draw = || std::thread::spawn(|| (0..10_000).map(|_| wide()).collect::<Vec<_>>());
+        let threads = [draw(), draw(), draw()];
+        let all: HashSet<_> =
+            threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect();
+        assert_eq!(all.len(), 30_000);
+    }
+}

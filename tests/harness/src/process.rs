@@ -1,0 +1,43 @@
+//! What the system knows of a process, from `/proc` (Linux, proc(5)).
+
+use std::fs;
+use std::time::Duration;
+
+/// The memory that is resident now, in bytes.
+pub fn rss_bytes(pid: u32) -> u64 {
+    status_bytes(pid, "VmRSS:")
+}
+
+/// The most memory that has been resident at once so far, in bytes.
+pub fn rss_bytes_max(pid: u32) -> u64 {
+    status_bytes(pid, "VmHWM:")
+}
+
+/// How many files, sockets and pipes are open.
+pub fn open_files(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// How many threads there are.
+pub fn threads(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/task")).unwrap().count()
+}
+
+/// The CPU time used so far, in user and in kernel mode together. Counted in steps of 10 ms.
+pub fn cpu_time(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // The name of the program may hold anything; the fields after its parenthesis are numbers.
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    // `utime` and `stime` are the fields 14 and 15, the first after the name is 3.
+    let ticks: u64 =
+        fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    // A tick is 1/USER_HZ, which is 100 in the interface to programs on every architecture we run on.
+    Duration::from_millis(ticks * 10)
+}
+
+fn status_bytes(pid: u32, key: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().unwrap();
+    kib * 1024
+}
