@@ -133,7 +133,8 @@ impl Reloader {
     /// The component file of a plugin may have changed: loads it if it did.
     pub(crate) async fn component_changed(&self, name: &str) {
         let mut state = self.state.lock().await;
-        let (Some(plugin), Some(entry)) = (self.plugin(name), state.manifest.plugins.get(name).cloned()) else {
+        let (Some(plugin), Some(entry)) = (self.plugin(name), state.manifest.plugins.get(name).cloned())
+        else {
             return;
         };
         let source = entry.component.display().to_string();
@@ -179,9 +180,8 @@ impl Reloader {
     /// True when something changed.
     async fn apply(&self, new: Manifest) -> Result<bool, Refusal> {
         let mut state = self.state.lock().await;
-        let new = new
-            .overridden_like(&state.manifest)
-            .map_err(|message| Refusal::new(Stage::Manifest, message))?;
+        let new =
+            new.overridden_like(&state.manifest).map_err(|message| Refusal::new(Stage::Manifest, message))?;
         let needs_restart = state.manifest.restart_needed(&new);
         if !needs_restart.is_empty() {
             let why = needs_restart.join("\n");
@@ -214,8 +214,8 @@ impl Reloader {
                 (name.clone(), plugin.clone())
             })
             .collect();
-        let table = route_table(&new, &plugins)
-            .map_err(|wrong| Refusal::new(Stage::Manifest, wrong.to_string()))?;
+        let table =
+            route_table(&new, &plugins).map_err(|wrong| Refusal::new(Stage::Manifest, wrong.to_string()))?;
 
         // Everything is good: from here on nothing can fail.
         for (_, prepared) in prepared {
@@ -265,8 +265,9 @@ impl Reloader {
         bytes: Bytes,
         source: &str,
     ) -> Result<Candidate, Refusal> {
-        let artifact =
-            compile(&self.engine, entry, bytes).await.inspect_err(|refusal| plugin.refused(source, refusal))?;
+        let artifact = compile(&self.engine, entry, bytes)
+            .await
+            .inspect_err(|refusal| plugin.refused(source, refusal))?;
         plugin.prepare(entry.config.clone(), artifact, source).await
     }
 

@@ -31,7 +31,9 @@ pub(crate) fn table(
     RouteTable::build(specs).map_err(|ambiguities| {
         ambiguities
             .into_iter()
-            .map(|ambiguity| manifest.route_diagnostic(ambiguity.second, Some(ambiguity.first), ambiguity.message))
+            .map(|ambiguity| {
+                manifest.route_diagnostic(ambiguity.second, Some(ambiguity.first), ambiguity.message)
+            })
             .collect()
     })
 }

@@ -14,7 +14,10 @@ impl Signals {
     /// # Errors
     /// When the system does not let them be handled.
     pub(crate) fn listen() -> std::io::Result<Self> {
-        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     /// Waits for the next one and says which it was.

@@ -214,7 +214,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_file_that_appears_complete_is_read_when_it_has_settled() {
-        for kind in [EventKind::Create(CreateKind::File), EventKind::Modify(ModifyKind::Name(RenameMode::To))] {
+        for kind in [EventKind::Create(CreateKind::File), EventKind::Modify(ModifyKind::Name(RenameMode::To))]
+        {
             let mut files = Files::default();
             files.note(&event(kind));
             files.next_due().await;

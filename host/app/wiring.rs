@@ -2,6 +2,7 @@
 //! implementations.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,14 +38,15 @@ impl Host {
     ///
     /// # Errors
     /// Everything that is wrong, each as a message for the operator. Nothing is bound then.
-    pub(crate) async fn start(
-        manifest: Manifest,
-        telemetry: &Telemetry,
-    ) -> Result<Host, Vec<String>> {
+    pub(crate) async fn start(manifest: Manifest, telemetry: &Telemetry) -> Result<Host, Vec<String>> {
         let one = |message: String| vec![message];
 
         let data = manifest.app.data.clone();
-        std::fs::create_dir_all(&data)
+        // The admin token and compiled code are in it: nobody else's business.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&data)
             .map_err(|error| one(format!("[app] data = {:?} cannot be made: {error}", data.display())))?;
         let token = Token::create_or_read(&data).map_err(|error| one(error.to_string()))?;
 
@@ -77,8 +79,9 @@ impl Host {
             })
         };
         let admin_config = wharf_admin::Config { token, component_bytes_max, hosts };
-        let admin = AdminServer::start(admin_listener, admin_config, Arc::new(Controls(reloader.clone())), metrics)
-            .map_err(|error| one(format!("the admin API cannot start: {error}")))?;
+        let admin =
+            AdminServer::start(admin_listener, admin_config, Arc::new(Controls(reloader.clone())), metrics)
+                .map_err(|error| one(format!("the admin API cannot start: {error}")))?;
         let admin_address = admin.address();
         wharf_admin::write_address(&data, admin_address).map_err(|error| one(error.to_string()))?;
 
@@ -119,10 +122,14 @@ impl Host {
 fn cannot_listen(key: &str, address: SocketAddr, error: &std::io::Error) -> String {
     let fix = match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            format!("; something else listens there: stop it, or change [listen] {key} (port 0 takes a free one)")
+            format!(
+                "; something else listens there: stop it, or change [listen] {key} (port 0 takes a free one)"
+            )
         }
         std::io::ErrorKind::PermissionDenied => {
-            format!("; ports below 1024 need a privilege: change [listen] {key}, or grant CAP_NET_BIND_SERVICE")
+            format!(
+                "; ports below 1024 need a privilege: change [listen] {key}, or grant CAP_NET_BIND_SERVICE"
+            )
         }
         _ => format!("; change [listen] {key}"),
     };

@@ -25,14 +25,17 @@ fn hello_answers_as_its_readme_says() {
     });
 }
 
-/// Each `$ curl http://HOST/PATH` of a page and the line after it, which is the answer.
+/// Each `$ curl http://HOST/PATH` of a page and the line after it, which is the answer where there is one.
 fn exchanges(page: &str) -> Vec<(String, String)> {
     let mut lines = page.lines();
     let mut found = Vec::new();
     while let Some(line) = lines.next() {
         let Some(url) = line.strip_prefix("$ curl http://") else { continue };
         let path = url.find('/').map_or("/", |slash| &url[slash..]);
-        found.push((path.to_owned(), lines.next().unwrap_or_default().to_owned()));
+        let answer = lines.next().unwrap_or_default();
+        if answer != "```" {
+            found.push((path.to_owned(), answer.to_owned()));
+        }
     }
     found
 }

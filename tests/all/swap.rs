@@ -266,7 +266,7 @@ fn a_bad_manifest_changes_nothing_and_the_log_says_why() {
         ] {
             let mark = host.log().mark();
             // What is good in a manifest does not count while something in it is bad.
-            host.app().set_manifest(&format!("{added}{bad}\n"));
+            host.app().set_manifest(&format!("[log]\naccess = false\n{added}{bad}\n"));
             host.log().wait_from(mark, says, |line| line.contains(says) && !line.contains("\"INFO\"")).await;
             host.get("/").await.expect(200);
             assert_eq!(generation(&host).await, 1);

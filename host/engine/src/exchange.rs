@@ -7,14 +7,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
+use http_body::Body as _;
 use tokio::time::{sleep, timeout_at};
-use wharf_call::{Body, Failure, Invocation, Kind, RequestId};
+use wharf_call::{Body, Failure, Invocation, Kind};
 
 use crate::answer::Answer;
 use crate::generation::Generation;
 use crate::instance::timeout;
 use crate::lease::Lease;
-use crate::response_body::ResponseBody;
+use crate::response_body::{ResponseBody, response_too_large};
 
 /// Serves one request with an instance of `generation`.
 ///
@@ -29,7 +30,6 @@ pub(crate) async fn call(
     let wall = generation.plugin.limits.wall;
     invocation.deadline = invocation.deadline.narrow(std::time::Instant::now(), wall);
     let deadline = invocation.deadline;
-    let request_id = invocation.request_id.clone();
 
     let mut lease = Lease::take(generation, deadline).await?;
     let meter = lease.instance().meter().clone();
@@ -48,7 +48,7 @@ pub(crate) async fn call(
                     Ok(answered) => answered,
                     Err(_) => {
                         let failure = timeout(wall);
-                        report(generation, &request_id, &failure);
+                        generation.metrics.ended(failure.kind());
                         return Err(failure);
                     }
                 },
@@ -75,6 +75,10 @@ pub(crate) async fn call(
             body.into_body()
         }
         whole => {
+            let max = generation.plugin.limits.response_body_bytes;
+            if whole.size_hint().lower() > max {
+                return Err(response_too_large(max));
+            }
             if state == State::Running {
                 tokio::spawn(drive_on(running, answer, wall));
             }
@@ -133,11 +137,10 @@ fn take_inline(body: &mut ResponseBody, running: &mut Running, state: &mut State
 
 /// Runs the guest's side of the call and ends the lease.
 async fn run(mut lease: Lease, request: Request<Body>, invocation: Invocation, answer: Answer) {
-    let request_id = invocation.request_id.clone();
     match lease.instance().exchange(request, invocation, answer.clone()).await {
         Ok(()) => lease.end_well(),
         Err(failure) => {
-            report(lease.generation(), &request_id, &failure);
+            lease.generation().metrics.ended(failure.kind());
             // The verdict is there before the store is dropped: see `ResponseBody`.
             answer.fail(failure);
             drop(lease);
@@ -153,16 +156,4 @@ async fn drive_on(mut running: Running, answer: Answer, grace: Duration) {
             tracing::warn!("a guest was still busy {} ms after its response had ended", grace.as_millis());
         }
     }
-}
-
-fn report(generation: &Generation, request_id: &RequestId, failure: &Failure) {
-    generation.metrics.ended(failure.kind());
-    tracing::error!(
-        plugin = generation.plugin.name,
-        generation = generation.number,
-        request_id = request_id.as_str(),
-        kind = failure.kind_name(),
-        "an instance was ended: {}",
-        failure.private().unwrap_or(failure.public()),
-    );
 }

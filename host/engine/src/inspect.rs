@@ -175,8 +175,7 @@ fn describe(bytes: &[u8], resolve: &Resolve, id: WorldId) -> Inspection {
         [] => (None, Some(no_world(&exports, &imports))),
         several => {
             let names: Vec<&str> = several.iter().map(|(name, _)| name.as_str()).collect();
-            (None, Some(format!("it exports {}: one component can be one of them", names.join(" and "))),
-            )
+            (None, Some(format!("it exports {}: one component can be one of them", names.join(" and "))))
         }
     };
     let not_offered: Vec<&str> =

@@ -135,9 +135,11 @@ impl Instance {
             let run = exports.world.run(store, request, invocation, answer);
             Metered { meter, call: pin!(run) }.await
         };
-        store.data().log.set_request(None);
         match ran.map_err(|_| Ended::Cpu).and_then(|ran| ran.map_err(Ended::Trapped)) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                store.data().log.set_request(None);
+                Ok(())
+            }
             Err(ended) => Err(ended.into_failure(store)),
         }
     }
@@ -174,7 +176,8 @@ enum Ended {
 }
 
 impl Ended {
-    /// Finds out what a trap was about: a guest whose memory was refused usually traps of itself.
+    /// Finds out what a trap was about: a guest whose memory was refused usually traps of itself. The
+    /// backtrace, with the guest's own function names, goes to the log here and nowhere else.
     fn into_failure(self, store: &mut Store<State>) -> Failure {
         let state = store.data_mut();
         let limits = &state.plugin.limits;
@@ -182,21 +185,25 @@ impl Ended {
             Failure::new(Kind::CpuExceeded, Kind::CpuExceeded.title())
                 .with_private(format!("limits.cpu is {} ms", limits.cpu.as_millis()))
         };
-        match self {
-            Ended::Cpu => cpu_exceeded(),
-            Ended::Wall(wall) => timeout(wall),
-            Ended::Trapped(error) if error.is::<CpuExceeded>() => {
-                cpu_exceeded().with_private(format!("limits.cpu is {} ms; {error:?}", limits.cpu.as_millis()))
-            }
-            Ended::Trapped(error) => match state.limiter.take_denied() {
-                Some(Denied::Limit) => Failure::new(Kind::MemoryExceeded, Kind::MemoryExceeded.title())
-                    .with_private(format!("limits.memory is {} bytes; {error:?}", limits.memory_bytes)),
-                Some(Denied::Budget) => Failure::new(Kind::Overloaded, "the host has no memory to spare")
-                    .with_retry_after_s(1)
-                    .with_private(format!("the memory budget of the host is used up; {error:?}")),
-                None => Failure::new(Kind::GuestTrapped, Kind::GuestTrapped.title())
-                    .with_private(format!("{error:?}")),
-            },
+        let error = match self {
+            Ended::Cpu => return cpu_exceeded(),
+            Ended::Wall(wall) => return timeout(wall),
+            Ended::Trapped(error) => error,
+        };
+        let cause = error.root_cause().to_string();
+        if let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() {
+            state.log.trap(&cause, &backtrace.to_string());
+        }
+        if error.is::<CpuExceeded>() {
+            return cpu_exceeded();
+        }
+        match state.limiter.take_denied() {
+            Some(Denied::Limit) => Failure::new(Kind::MemoryExceeded, Kind::MemoryExceeded.title())
+                .with_private(format!("limits.memory is {} bytes; {cause}", limits.memory_bytes)),
+            Some(Denied::Budget) => Failure::new(Kind::Overloaded, "the host has no memory to spare")
+                .with_retry_after_s(1)
+                .with_private(format!("the memory budget of the host is used up; {cause}")),
+            None => Failure::new(Kind::GuestTrapped, Kind::GuestTrapped.title()).with_private(cause),
         }
     }
 }

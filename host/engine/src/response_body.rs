@@ -117,7 +117,7 @@ impl ResponseBody {
                         self.left = left;
                         return Poll::Ready(Some(Ok(frame)));
                     }
-                    None => Err(self.too_large()),
+                    None => Err(response_too_large(self.max)),
                 }
             }
             Poll::Ready(Some(Err(failure))) => Err(self.answer.cut().unwrap_or(failure)),
@@ -139,16 +139,17 @@ impl ResponseBody {
         self.answer.end();
     }
 
-    fn too_large(&self) -> Failure {
-        Failure::new(Kind::ResponseTooLarge, "the plugin's response exceeds its limit")
-            .with_private(format!("limits.response_body is {} bytes", self.max))
-    }
-
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let idle = self.idle;
         let silence = self.silence.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + idle)));
         silence.as_mut().poll(cx)
     }
+}
+
+/// The refusal of a body that is larger than `limits.response_body`.
+pub(crate) fn response_too_large(max: u64) -> Failure {
+    Failure::new(Kind::ResponseTooLarge, Kind::ResponseTooLarge.title())
+        .with_private(format!("limits.response_body is {max} bytes"))
 }
 
 /// What cut a wasi:http guest's response body short.

@@ -71,7 +71,10 @@ impl Answer {
             match frame.map(Frame::into_data) {
                 Ok(Ok(data)) => body.extend_from_slice(&data),
                 Ok(Err(frame)) => answer.trailers = frame.into_trailers().ok(),
-                Err(error) => answer.cut = Some(format!("{error:?}")),
+                Err(error) => {
+                    answer.cut = Some(format!("{error:?}"));
+                    break;
+                }
             }
         }
         answer.body = body.into();

@@ -30,6 +30,19 @@ impl GuestLog {
         *self.request.lock() = request;
     }
 
+    /// The guest trapped.
+    pub(crate) fn trap(&self, cause: &str, backtrace: &str) {
+        let request = self.request.lock().clone();
+        tracing::error!(
+            target: "wharf::guest",
+            plugin = self.plugin,
+            generation = self.generation,
+            request_id = request.as_ref().map(RequestId::as_str),
+            backtrace,
+            "{cause}"
+        );
+    }
+
     fn line(&self, stream: &'static str, line: &[u8]) {
         let line = String::from_utf8_lossy(line);
         let request = self.request.lock().clone();

@@ -99,11 +99,17 @@ fn lower_request(
     Ok(wit::Request {
         method: parts.method.as_str().to_owned(),
         scheme: parts.uri.scheme_str().unwrap_or("http").to_owned(),
-        authority: parts.uri.authority().map(|authority| authority.to_string()).unwrap_or_default(),
+        authority: authority(&parts).to_owned(),
         path_with_query: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
         headers: lower_fields(&parts.headers),
         body: lower_body(store, body)?,
     })
+}
+
+/// What the client called us: the gateway has made sure that there is one such name.
+fn authority(head: &http::request::Parts) -> &str {
+    let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    head.uri.authority().map(|authority| authority.as_str()).or(host).unwrap_or_default()
 }
 
 fn lower_fields(headers: &HeaderMap) -> wit::Fields {
@@ -159,10 +165,9 @@ fn lift_head(response: &wit::Response, head_bytes_max: usize) -> Result<Response
     }
     let bytes: usize = response.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
     if bytes > head_bytes_max {
-        return Err(Failure::new(Kind::ResponseTooLarge, "the plugin's response exceeds its limit")
-            .with_private(format!(
-                "{bytes} bytes of header fields; limits.response_headers allows {head_bytes_max}"
-            )));
+        return Err(Failure::new(Kind::ResponseTooLarge, Kind::ResponseTooLarge.title()).with_private(
+            format!("{bytes} bytes of header fields; limits.response_headers allows {head_bytes_max}"),
+        ));
     }
     let headers = lift_fields(&response.headers).map_err(&invalid)?;
     if let wit::Body::Whole(body) = &response.body

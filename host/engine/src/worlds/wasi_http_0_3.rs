@@ -2,7 +2,8 @@
 
 use std::pin::Pin;
 
-use http::Request;
+use http::uri::{Authority, Scheme};
+use http::{Request, Uri, header};
 use http_body_util::BodyExt;
 use wasmtime::{AsContextMut, Store};
 use wasmtime_wasi_http::{Error as HttpError, WasiHttpView, p3};
@@ -22,9 +23,10 @@ type Received = Pin<Box<dyn Future<Output = Result<(), HttpError>> + Send>>;
 pub(super) async fn run(
     guest: &Service,
     store: &mut Store<State>,
-    request: Request<RequestBody>,
+    mut request: Request<RequestBody>,
     answer: Answer,
 ) -> wasmtime::Result<()> {
+    make_absolute(&mut request);
     let handle = guest.wasi_http_handler().func_handle();
     store
         .run_concurrent(async |accessor| {
@@ -56,4 +58,17 @@ pub(super) async fn run(
 fn lift_failure(code: &ErrorCode) -> Failure {
     Failure::new(Kind::GuestFailed, "the plugin failed")
         .with_private(format!("the handler returned the error code {code:?}"))
+}
+
+/// Puts scheme and authority where `wasi:http/types.request` looks for them.
+fn make_absolute<B>(request: &mut Request<B>) {
+    let mut parts = request.uri().clone().into_parts();
+    if parts.scheme.is_none() && parts.authority.is_none() {
+        let host = request.headers().get(header::HOST);
+        parts.authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        parts.scheme = parts.authority.is_some().then_some(Scheme::HTTP);
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
 }

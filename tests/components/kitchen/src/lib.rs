@@ -30,6 +30,9 @@ impl Handler for Kitchen {
             "count" => format!("{}\n", self.served.get()).into_response(),
             "upload" => upload(request).await.into_response(),
             "download" => download(&request),
+            "echo" if std::env::var("ECHO").is_ok_and(|how| how == "whole") => {
+                request.into_body().bytes().await?.into_response()
+            }
             "echo" => echo(request),
             "sse" => events(&request),
             "trailers" => trailers(),
@@ -107,7 +110,8 @@ fn download(request: &Request) -> Result<Response> {
     Ok(Response::builder().header("content-type", "application/octet-stream").body(body)?)
 }
 
-/// `/echo` hands the body on as it came; `/echo?copy` reads and writes every byte.
+/// `/echo` hands the body on as it came; `/echo?copy` reads and writes every byte. Where the manifest grants
+/// `ECHO = "whole"`, the body is read to its end before there is an answer.
 fn echo(request: Request) -> Result<Response> {
     let copy = query::flag(&request, "copy");
     let (head, mut body) = request.into_parts();
