@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Body as _;
@@ -67,7 +66,7 @@ pub(crate) async fn call(
             .await;
             if state == State::Running {
                 let ended = body.has_ended();
-                let driver = tokio::spawn(drive_on(running, answer, wall));
+                let driver = tokio::spawn(drive_on(running, answer, generation.clone()));
                 if !ended {
                     body.driven_by(driver.abort_handle());
                 }
@@ -80,7 +79,7 @@ pub(crate) async fn call(
                 return Err(response_too_large(max));
             }
             if state == State::Running {
-                tokio::spawn(drive_on(running, answer, wall));
+                tokio::spawn(drive_on(running, answer, generation.clone()));
             }
             whole
         }
@@ -148,12 +147,20 @@ async fn run(mut lease: Lease, request: Request<Body>, invocation: Invocation, a
     }
 }
 
-/// Goes on driving a guest whose answer was given: until its body has ended, and then for `grace` at most.
-async fn drive_on(mut running: Running, answer: Answer, grace: Duration) {
+/// Goes on driving a guest whose answer was given: until its body has ended, and then for `limits.wall` at
+/// most.
+async fn drive_on(mut running: Running, answer: Answer, generation: Arc<Generation>) {
+    let grace = generation.plugin.limits.wall;
     tokio::select! {
         () = &mut running => {}
         () = async { answer.ended().await; sleep(grace).await } => {
-            tracing::warn!("a guest was still busy {} ms after its response had ended", grace.as_millis());
+            generation.metrics.ended(Kind::Timeout);
+            tracing::warn!(
+                plugin = generation.plugin.name,
+                generation = generation.number,
+                "an instance was dropped: its guest was still busy {} ms after the response had ended",
+                grace.as_millis()
+            );
         }
     }
 }
