@@ -40,7 +40,7 @@ use crate::{Context, Failure, IntoResponse, Request, Result, request};
 /// component = "target/wasm32-wasip2/release/counter.wasm"
 ///
 /// [plugin.counter.pool]
-/// reuse = 10_000              # calls before an instance is replaced
+/// reuse = 1_000               # calls before an instance is replaced
 ///
 /// [[route]]
 /// path = "/count"

@@ -156,7 +156,7 @@ pub(super) const KEYS: &[Key] = keys! {
     "plugin.NAME.pool" {
         "max": Count(1, 10_000), "64", "Instances at once; at most `engine.instances`.";
         "queue": Count(0, 100_000), "1024", "Calls that may wait for an instance; more get a 503.";
-        "reuse": Count(1, 1_000_000_000), "1000", "Calls before an instance is replaced; 1 is a fresh one for each.";
+        "reuse": Count(1, 1_000_000_000), "10000", "Calls before an instance is replaced; 1 is a fresh one for each.";
     }
     "route" {
         "path": Text, "required" e.g. "\"/notes/{id}\"", "Segments are literal, `{name}`, or a last `{*rest}`.";

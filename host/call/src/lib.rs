@@ -10,14 +10,18 @@
 
 mod body;
 mod deadline;
+pub mod egress;
 mod failure;
 mod invocation;
+mod key_value;
 pub mod ports;
 mod trace;
 
 pub use body::{Body, StreamBody};
 pub use deadline::Deadline;
+pub use egress::{Egress, EgressCode, EgressError, EgressGrants, EgressOptions, OriginGrant};
 pub use failure::{Failure, Kind, Origin, Retry};
 pub use invocation::{Caller, Invocation, RequestId};
+pub use key_value::{Change, KEY_BYTES_MAX, KeyPage, KeyValue, KeyValueError, Swap};
 pub use ports::{BoxFuture, Control, HttpService, Memory, Reservation};
 pub use trace::TraceContext;

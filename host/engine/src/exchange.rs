@@ -14,7 +14,9 @@ use crate::answer::Answer;
 use crate::generation::Generation;
 use crate::instance::timeout;
 use crate::lease::Lease;
+use crate::request_body::RequestBody;
 use crate::response_body::{ResponseBody, response_too_large};
+use crate::worlds::Begun;
 
 /// Serves one request with an instance of `generation`.
 ///
@@ -26,6 +28,7 @@ pub(crate) async fn call(
     request: Request<Body>,
     mut invocation: Invocation,
 ) -> Result<Response<Body>, Failure> {
+    RequestBody::check(request.body(), generation.plugin.limits.request_body_bytes)?;
     let wall = generation.plugin.limits.wall;
     invocation.deadline = invocation.deadline.narrow(std::time::Instant::now(), wall);
     let deadline = invocation.deadline;
@@ -33,7 +36,8 @@ pub(crate) async fn call(
     let mut lease = Lease::take(generation, deadline).await?;
     let meter = lease.instance().meter().clone();
     let answer = Answer::new();
-    let mut running: Running = Box::pin(run(lease, request, invocation, answer.clone()));
+    let begun = lease.instance().begin(request, invocation, &answer)?;
+    let mut running: Running = Box::pin(run(lease, begun, answer.clone()));
 
     // A warm call is over in its first poll: only one that is not pays for a timer.
     let first = poll_fn(|cx| Poll::Ready(step(&mut running, &answer, cx))).await;
@@ -135,8 +139,8 @@ fn take_inline(body: &mut ResponseBody, running: &mut Running, state: &mut State
 }
 
 /// Runs the guest's side of the call and ends the lease.
-async fn run(mut lease: Lease, request: Request<Body>, invocation: Invocation, answer: Answer) {
-    match lease.instance().exchange(request, invocation, answer.clone()).await {
+async fn run(mut lease: Lease, begun: Begun, answer: Answer) {
+    match lease.instance().finish(begun, &answer).await {
         Ok(()) => lease.end_well(),
         Err(failure) => {
             lease.generation().metrics.ended(failure.kind());

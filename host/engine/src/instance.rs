@@ -17,7 +17,7 @@ use crate::epoch::{CpuExceeded, Meter};
 use crate::limits::Denied;
 use crate::request_body::RequestBody;
 use crate::state::State;
-use crate::worlds::{Exports, Loaded};
+use crate::worlds::{Begun, Exports, Loaded};
 
 /// Bytes that one call may hand from the guest to the host, beyond what its memory could hold anyway.
 const HOSTCALL_BYTES_MIN: usize = 1 << 20;
@@ -106,33 +106,39 @@ impl Instance {
         &self.store.data().meter
     }
 
-    /// Runs one call to its very end, giving the answer as soon as there is one.
+    /// Begins one call: the request is lowered, the guest is not entered yet.
     ///
-    /// An error means that the instance must not be used again; so does dropping the future.
-    pub(crate) async fn exchange(
+    /// # Errors
+    /// What the client is to be told. The instance must not be used again.
+    pub(crate) fn begin(
         &mut self,
         request: Request<Body>,
         invocation: Invocation,
-        answer: Answer,
-    ) -> Result<(), Failure> {
+        answer: &Answer,
+    ) -> Result<Begun, Failure> {
         self.calls += 1;
         let Instance { store, exports, .. } = self;
         let state = store.data();
-        let meter = state.meter.clone();
         let limit = state.plugin.limits.request_body_bytes;
         let (parts, body) = request.into_parts();
-        let request = match RequestBody::new(body, limit, meter.clone()) {
-            Ok(body) => Request::from_parts(parts, body),
-            Err(failure) => {
-                answer.fail(failure);
-                return Ok(());
-            }
-        };
+        let body = RequestBody::new(body, limit, state.meter.clone());
         state.log.set_request(Some(invocation.request_id.clone()));
+        exports
+            .world
+            .begin(store, Request::from_parts(parts, body), invocation, answer)
+            .map_err(|error| Ended::Trapped(error).into_failure(store))
+    }
+
+    /// Runs a call that was begun to its very end, giving the answer as soon as there is one.
+    ///
+    /// An error means that the instance must not be used again; so does dropping the future.
+    pub(crate) async fn finish(&mut self, begun: Begun, answer: &Answer) -> Result<(), Failure> {
+        let Instance { store, exports, .. } = self;
+        let meter = store.data().meter.clone();
         meter.begin();
         store.set_epoch_deadline(1);
         let ran = {
-            let run = exports.world.run(store, request, invocation, answer);
+            let run = exports.world.finish(store, begun, answer);
             Metered { meter, call: pin!(run) }.await
         };
         match ran.map_err(|_| Ended::Cpu).and_then(|ran| ran.map_err(Ended::Trapped)) {

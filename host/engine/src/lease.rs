@@ -32,7 +32,8 @@ impl Lease {
         let admission = generation.pool.admit(deadline).await?;
         let instance = match generation.pool.take() {
             Some(instance) => instance,
-            None => generation.started_instance().await?,
+            // Boxed, because it is large and rare.
+            None => Box::pin(generation.started_instance()).await?,
         };
         Ok(Lease::begin(generation, instance, admission))
     }

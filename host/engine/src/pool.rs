@@ -44,6 +44,11 @@ impl Pool {
         if let Ok(permit) = self.slots.clone().try_acquire_owned() {
             return Ok(Admission(permit));
         }
+        // Boxed, because it is rare and would make every call's future larger.
+        Box::pin(self.wait(deadline)).await
+    }
+
+    async fn wait(&self, deadline: Deadline) -> Result<Admission, Failure> {
         let waiting = Waiting::begin(&self.waiting);
         if waiting.0.load(Relaxed) > self.config.queue {
             return Err(overloaded(format!("pool.queue is {}: it is full", self.config.queue)));

@@ -19,12 +19,13 @@ pub(crate) struct RequestBody {
 }
 
 impl RequestBody {
-    /// Refuses at once what is known to be too large.
-    pub(crate) fn new(inner: Body, max: u64, meter: Arc<Meter>) -> Result<Self, Failure> {
-        if inner.size_hint().lower() > max {
-            return Err(too_large(max));
-        }
-        Ok(RequestBody { inner, left: max, max, meter })
+    /// Refuses what is known to be too large, before anything is done for it.
+    pub(crate) fn check(body: &Body, max: u64) -> Result<(), Failure> {
+        if body.size_hint().lower() > max { Err(too_large(max)) } else { Ok(()) }
+    }
+
+    pub(crate) fn new(inner: Body, max: u64, meter: Arc<Meter>) -> Self {
+        RequestBody { inner, left: max, max, meter }
     }
 
     /// All of it, if it is whole; itself again, if it is streamed.

@@ -9,7 +9,7 @@ use http_body::Body as _;
 use tokio::sync::oneshot;
 use wasmtime::component::{
     Destination, FutureConsumer, FutureReader, Source, StreamConsumer, StreamProducer, StreamReader,
-    StreamResult,
+    StreamResult, TypedFuncCallConcurrent,
 };
 use wasmtime::{AsContextMut, Store, StoreContextMut};
 use wharf_bindings::handler_0_1::HandlerOnly;
@@ -25,49 +25,74 @@ use crate::state::State;
 /// The most of a guest's chunk that is copied out at a time.
 const CHUNK_BYTES_MAX: usize = 64 << 10;
 
-pub(super) async fn run(
+/// The queued call of `handle`.
+pub(crate) type Begun =
+    TypedFuncCallConcurrent<State, (wit::Request, wit::Context), (Result<wit::Response, wit::Failure>,)>;
+
+pub(super) fn begin(
     guest: &HandlerOnly,
     store: &mut Store<State>,
     request: Request<RequestBody>,
     invocation: Invocation,
-    answer: Answer,
+) -> wasmtime::Result<Begun> {
+    let mut store = store.as_context_mut();
+    let request = lower_request(&mut store, request)?;
+    let handle = guest.wharf_plugin_handler().func_handle();
+    handle.start_call_concurrent(store, (request, lower_context(invocation)))
+}
+
+pub(super) async fn finish(
+    guest: &HandlerOnly,
+    store: &mut Store<State>,
+    call: Begun,
+    answer: &Answer,
 ) -> wasmtime::Result<()> {
     let handle = guest.wharf_plugin_handler().func_handle();
+    let head_bytes_max = store.data().plugin.limits.response_header_bytes;
     store
         .run_concurrent(async |accessor| {
-            let call = accessor.with(|mut access| {
-                let mut store = access.as_context_mut();
-                let request = lower_request(&mut store, request)?;
-                handle.start_call_concurrent(store, (request, lower_context(invocation)))
-            })?;
             let (result,) = handle.finish_call_concurrent(accessor, call).await?;
-            match result {
-                Ok(response) => {
-                    let head_bytes_max =
-                        accessor.with(|mut access| access.get().plugin.limits.response_header_bytes);
-                    match lift_head(&response, head_bytes_max) {
-                        Ok(head) => match response.body {
-                            wit::Body::Empty => answer.whole(head.map(|()| Body::Empty)),
-                            wit::Body::Whole(bytes) => answer.whole(head.map(|()| Body::whole(bytes))),
-                            wit::Body::Streamed((bytes, trailers)) => {
-                                let (writer, reader) = pipe();
-                                let end = writer.end();
-                                accessor.with(|mut access| {
-                                    trailers.pipe(access.as_context_mut(), Trailers(Some(end)))?;
-                                    bytes.pipe(access.as_context_mut(), Chunks(writer))
-                                })?;
-                                answer.streamed(head.map(|()| Body::stream(reader)));
-                            }
-                        },
-                        Err(failure) => answer.fail(failure),
-                    }
-                }
-                Err(failure) => answer.fail(lift_failure(failure)),
-            }
-            settled(accessor, &answer).await;
+            accessor
+                .with(|mut access| lift_answer(access.as_context_mut(), result, head_bytes_max, answer))?;
+            settled(accessor, answer).await;
             Ok(())
         })
         .await?
+}
+
+/// Gives what the guest returned, checked; a streamed body is connected to its reader.
+fn lift_answer(
+    mut store: StoreContextMut<'_, State>,
+    result: Result<wit::Response, wit::Failure>,
+    head_bytes_max: usize,
+    answer: &Answer,
+) -> wasmtime::Result<()> {
+    let response = match result {
+        Ok(response) => response,
+        Err(failure) => {
+            answer.fail(lift_failure(failure));
+            return Ok(());
+        }
+    };
+    let head = match lift_head(&response, head_bytes_max) {
+        Ok(head) => head,
+        Err(failure) => {
+            answer.fail(failure);
+            return Ok(());
+        }
+    };
+    match response.body {
+        wit::Body::Empty => answer.whole(head.map(|()| Body::Empty)),
+        wit::Body::Whole(bytes) => answer.whole(head.map(|()| Body::whole(bytes))),
+        wit::Body::Streamed((bytes, trailers)) => {
+            let (writer, reader) = pipe();
+            let end = writer.end();
+            trailers.pipe(&mut store, Trailers(Some(end)))?;
+            bytes.pipe(&mut store, Chunks(writer))?;
+            answer.streamed(head.map(|()| Body::stream(reader)));
+        }
+    }
+    Ok(())
 }
 
 fn lower_context(invocation: Invocation) -> wit::Context {
@@ -77,7 +102,7 @@ fn lower_context(invocation: Invocation) -> wit::Context {
         .map_or(u32::MAX, |left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX));
     wit::Context {
         request_id: invocation.request_id.as_str().to_owned(),
-        traceparent: invocation.trace.to_string(),
+        traceparent: String::from_utf8_lossy(&invocation.trace.to_bytes()).into_owned(),
         route: invocation.route.to_string(),
         params: invocation.params.into_iter().map(|(name, value)| (name.to_string(), value)).collect(),
         caller: invocation.caller.map(|caller| wit::Caller {
@@ -101,7 +126,7 @@ fn lower_request(
         scheme: parts.uri.scheme_str().unwrap_or("http").to_owned(),
         authority: authority(&parts).to_owned(),
         path_with_query: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
-        headers: lower_fields(&parts.headers),
+        headers: lower_headers(&parts.headers),
         body: lower_body(store, body)?,
     })
 }
@@ -110,6 +135,12 @@ fn lower_request(
 fn authority(head: &http::request::Parts) -> &str {
     let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     head.uri.authority().map(|authority| authority.as_str()).or(host).unwrap_or_default()
+}
+
+/// Without the two fields that the context has: each string costs an allocation in the guest.
+fn lower_headers(headers: &HeaderMap) -> wit::Fields {
+    let kept = headers.iter().filter(|(name, _)| !matches!(name.as_str(), "x-request-id" | "traceparent"));
+    kept.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
 }
 
 fn lower_fields(headers: &HeaderMap) -> wit::Fields {

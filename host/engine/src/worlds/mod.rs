@@ -1,8 +1,10 @@
 //! One file per world: how a call is handed to a guest that implements it, and its answer taken back.
 //!
-//! Each has one function, `run`. It starts the guest's export, gives the head of the response to
-//! [`Answer`](crate::answer::Answer), and goes on driving the guest until nothing of the call is left: the
-//! body has ended and no task of the guest runs. Whoever calls it may stop after the head and spawn the rest.
+//! Each has two functions. `begin` lowers the request and queues the call of the guest's export. `finish` drives
+//! it, gives the head of the response to [`Answer`](crate::answer::Answer), and goes on until nothing of
+//! the call is left: the body has ended and no task of the guest runs. Whoever drives it may stop after the head
+//! and spawn the rest. They are two because a future is moved as a whole: what `begin` has used up need not
+//! be carried along.
 
 mod handler;
 mod wasi_http_0_2;
@@ -128,19 +130,50 @@ pub(crate) enum World {
     WasiHttp02(http_0_2::Proxy),
 }
 
+/// A call that the guest has not been entered for yet.
+pub(crate) enum Begun {
+    Handler(handler::Begun),
+    WasiHttp03(wasi_http_0_3::Begun),
+    WasiHttp02(wasi_http_0_2::Begun),
+}
+
 impl World {
-    /// Has the guest answer one request. An error is a trap: the store must not be used again.
-    pub(crate) async fn run(
+    /// Lowers one request and queues the call.
+    pub(crate) fn begin(
         &self,
         store: &mut Store<State>,
         request: Request<RequestBody>,
         invocation: Invocation,
-        answer: Answer,
+        answer: &Answer,
+    ) -> wasmtime::Result<Begun> {
+        Ok(match self {
+            World::Handler(guest) => Begun::Handler(handler::begin(guest, store, request, invocation)?),
+            World::WasiHttp03(guest) => Begun::WasiHttp03(wasi_http_0_3::begin(guest, store, request)?),
+            World::WasiHttp02(guest) => {
+                Begun::WasiHttp02(wasi_http_0_2::begin(guest, store, request, answer.clone())?)
+            }
+        })
+    }
+
+    /// Has the guest answer. An error is a trap: the store must not be used again.
+    pub(crate) async fn finish(
+        &self,
+        store: &mut Store<State>,
+        begun: Begun,
+        answer: &Answer,
     ) -> wasmtime::Result<()> {
-        match self {
-            World::Handler(guest) => handler::run(guest, store, request, invocation, answer).await,
-            World::WasiHttp03(guest) => wasi_http_0_3::run(guest, store, request, answer).await,
-            World::WasiHttp02(guest) => wasi_http_0_2::run(guest, store, request, answer).await,
+        match (self, begun) {
+            (World::Handler(guest), Begun::Handler(call)) => {
+                handler::finish(guest, store, call, answer).await
+            }
+            // Boxed, so that the narrow contract does not carry their size.
+            (World::WasiHttp03(guest), Begun::WasiHttp03(call)) => {
+                Box::pin(wasi_http_0_3::finish(guest, store, call, answer)).await
+            }
+            (World::WasiHttp02(guest), Begun::WasiHttp02(call)) => {
+                Box::pin(wasi_http_0_2::finish(guest, store, call, answer)).await
+            }
+            _ => Err(wasmtime::format_err!("a call of another world")),
         }
     }
 }

@@ -3,9 +3,10 @@
 use http::Request;
 use http_body_util::BodyExt;
 use wasmtime::Store;
+use wasmtime::component::{Resource, TypedFuncCallConcurrent};
 use wasmtime_wasi_http::WasiHttpView;
 use wharf_bindings::wasi_http_0_2::Proxy;
-use wharf_bindings::wasi_http_0_2::http::types::Scheme;
+use wharf_bindings::wasi_http_0_2::http::types::{IncomingRequest, ResponseOutparam, Scheme};
 use wharf_call::{Body, Failure, Kind};
 
 use super::settled;
@@ -14,33 +15,37 @@ use crate::request_body::{RequestBody, to_wasi};
 use crate::response_body::from_wasi;
 use crate::state::State;
 
-pub(super) async fn run(
+/// The queued call of `handle`.
+pub(crate) type Begun =
+    TypedFuncCallConcurrent<State, (Resource<IncomingRequest>, Resource<ResponseOutparam>), ()>;
+
+pub(super) fn begin(
     guest: &Proxy,
     store: &mut Store<State>,
     request: Request<RequestBody>,
     answer: Answer,
+) -> wasmtime::Result<Begun> {
+    let mut view = store.data_mut().http();
+    let request = view.new_incoming_request(Scheme::Http, request.map(|body| body.map_err(to_wasi)))?;
+    let out = view.new_response_outparam_from_callback(move |response| match response {
+        Ok(response) => answer.streamed(response.map(|body| Body::stream(body.map_err(from_wasi)))),
+        Err(code) => answer.fail(
+            Failure::new(Kind::GuestFailed, "the plugin failed")
+                .with_private(format!("the handler set the error code {code:?}")),
+        ),
+    })?;
+    guest.wasi_http_incoming_handler().func_handle().start_call_concurrent(store, (request, out))
+}
+
+pub(super) async fn finish(
+    guest: &Proxy,
+    store: &mut Store<State>,
+    call: Begun,
+    answer: &Answer,
 ) -> wasmtime::Result<()> {
     let handle = guest.wasi_http_incoming_handler().func_handle();
     store
         .run_concurrent(async |accessor| {
-            let call = accessor.with(|mut access| {
-                let mut view = access.get().http();
-                let request =
-                    view.new_incoming_request(Scheme::Http, request.map(|body| body.map_err(to_wasi)))?;
-                let out = view.new_response_outparam_from_callback({
-                    let answer = answer.clone();
-                    move |response| match response {
-                        Ok(response) => {
-                            answer.streamed(response.map(|body| Body::stream(body.map_err(from_wasi))));
-                        }
-                        Err(code) => answer.fail(
-                            Failure::new(Kind::GuestFailed, "the plugin failed")
-                                .with_private(format!("the handler set the error code {code:?}")),
-                        ),
-                    }
-                })?;
-                handle.start_call_concurrent(access, (request, out))
-            })?;
             handle.finish_call_concurrent(accessor, call).await?;
             if !answer.given() {
                 answer.fail(
@@ -48,7 +53,7 @@ pub(super) async fn run(
                         .with_private("the handler returned without setting its response-outparam"),
                 );
             }
-            settled(accessor, &answer).await;
+            settled(accessor, answer).await;
             Ok(())
         })
         .await?

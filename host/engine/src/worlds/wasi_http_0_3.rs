@@ -5,6 +5,7 @@ use std::pin::Pin;
 use http::uri::{Authority, Scheme};
 use http::{Request, Uri, header};
 use http_body_util::BodyExt;
+use wasmtime::component::{Resource, TypedFuncCallConcurrent};
 use wasmtime::{AsContextMut, Store};
 use wasmtime_wasi_http::{Error as HttpError, WasiHttpView, p3};
 use wharf_bindings::wasi_http_0_3::Service;
@@ -20,25 +21,41 @@ use crate::state::State;
 /// Resolves when the guest is done with the request's body.
 type Received = Pin<Box<dyn Future<Output = Result<(), HttpError>> + Send>>;
 
-pub(super) async fn run(
+/// The queued call of `handle`, and what resolves when its request was received.
+pub(crate) struct Begun {
+    call: TypedFuncCallConcurrent<
+        State,
+        (Resource<p3::Request>,),
+        (Result<Resource<p3::Response>, ErrorCode>,),
+    >,
+    received: Received,
+}
+
+pub(super) fn begin(
     guest: &Service,
     store: &mut Store<State>,
     mut request: Request<RequestBody>,
-    answer: Answer,
-) -> wasmtime::Result<()> {
+) -> wasmtime::Result<Begun> {
     make_absolute(&mut request);
+    let view = store.data_mut().http();
+    let (request, received) = p3::Request::from_http(view.hooks, request.map(|body| body.map_err(to_wasi)));
+    // Boxed, because its type borrows from the hooks, which its value does not.
+    let received: Received = Box::pin(received);
+    let request = view.table.push(request)?;
     let handle = guest.wasi_http_handler().func_handle();
+    Ok(Begun { call: handle.start_call_concurrent(store, (request,))?, received })
+}
+
+pub(super) async fn finish(
+    guest: &Service,
+    store: &mut Store<State>,
+    begun: Begun,
+    answer: &Answer,
+) -> wasmtime::Result<()> {
+    let handle = guest.wasi_http_handler().func_handle();
+    let Begun { call, received } = begun;
     store
         .run_concurrent(async |accessor| {
-            let (call, received) = accessor.with(|mut access| {
-                let view = access.get().http();
-                let (request, received) =
-                    p3::Request::from_http(view.hooks, request.map(|body| body.map_err(to_wasi)));
-                // Boxed, because its type borrows from the hooks, which its value does not.
-                let received: Received = Box::pin(received);
-                let request = view.table.push(request)?;
-                Ok::<_, wasmtime::Error>((handle.start_call_concurrent(access, (request,))?, received))
-            })?;
             match handle.finish_call_concurrent(accessor, call).await? {
                 (Ok(response),) => {
                     let response = accessor.with(|mut access| {
@@ -49,7 +66,7 @@ pub(super) async fn run(
                 }
                 (Err(code),) => answer.fail(lift_failure(&code)),
             }
-            settled(accessor, &answer).await;
+            settled(accessor, answer).await;
             Ok(())
         })
         .await?

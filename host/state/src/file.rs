@@ -1,0 +1,170 @@
+//! The folder and the file of a store, and what may be wrong with them.
+
+use std::error::Error;
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use redb::backends::FileBackend;
+use redb::{Database, DatabaseError, StorageBackend};
+
+use crate::Config;
+
+/// The name of the file in its folder.
+pub(crate) const FILE_NAME: &str = "kv.redb";
+
+/// Makes the folder `dir` if it is not there, and takes the lock that keeps other processes out of it until
+/// the file that is returned is closed.
+pub(crate) fn lock_dir(dir: &Path) -> Result<File, OpenError> {
+    let path = dir.join(FILE_NAME);
+    let opened = (|| {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+        open_private(&dir.join("lock"))
+    })();
+    let lock = opened.map_err(|error| OpenError::Io { path: path.clone(), error })?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path }),
+        Err(TryLockError::Error(error)) => Err(OpenError::Io { path, error }),
+    }
+}
+
+/// Opens the database in `dir`, whose lock is held, and makes it when there is none.
+pub(crate) fn open_in(dir: &Path, config: &Config) -> Result<Database, OpenError> {
+    let path = dir.join(FILE_NAME);
+    let io = |error| OpenError::Io { path: path.clone(), error };
+    if !path.try_exists().map_err(io)? {
+        make_in(dir, &path, config)?;
+    }
+    open_database(backend(open_private(&path).map_err(io)?, &path)?, &path, config)
+}
+
+/// Makes an empty database under another name first: redb cannot open what a crash leaves of a file that is
+/// being made, and the host would not start again.
+fn make_in(dir: &Path, path: &Path, config: &Config) -> Result<(), OpenError> {
+    let io = |error| OpenError::Io { path: path.to_owned(), error };
+    let unfinished = path.with_extension("redb.new");
+    let file = open_private(&unfinished).map_err(io)?;
+    file.set_len(0).map_err(io)?;
+    drop(open_database(backend(file, path)?, path, config)?);
+    let publish = || {
+        File::open(&unfinished)?.sync_all()?;
+        fs::rename(&unfinished, path)?;
+        // The file is found after a power failure only when the folders that name it were flushed too.
+        File::open(dir)?.sync_all()?;
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        parent.map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    };
+    publish().map_err(io)
+}
+
+fn open_private(path: &Path) -> io::Result<File> {
+    let file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+fn backend(file: File, path: &Path) -> Result<FileBackend, OpenError> {
+    FileBackend::new(file)
+        .map_err(|error| OpenError::Damaged { path: path.to_owned(), why: error.to_string() })
+}
+
+/// Opens the database on `storage`; `path` is what errors call it.
+pub(crate) fn open_database(
+    storage: impl StorageBackend,
+    path: &Path,
+    config: &Config,
+) -> Result<Database, OpenError> {
+    let mut builder = Database::builder();
+    builder.set_cache_size(config.cache_bytes);
+    let repaired = path.to_owned();
+    let told = std::cell::Cell::new(false);
+    builder.set_repair_callback(move |_| {
+        // Called again and again while it works.
+        if !told.replace(true) {
+            tracing::info!(path = %repaired.display(), "the key-value store was not closed; checking it");
+        }
+    });
+    builder.create_with_backend(storage).map_err(|error| match error {
+        DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path: path.to_owned() },
+        DatabaseError::Storage(error) => OpenError::storage(path, error),
+        other => OpenError::Damaged { path: path.to_owned(), why: other.to_string() },
+    })
+}
+
+/// Why a store could not be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// Another process has the file open.
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file or its folder could not be made, read or written.
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The file is not a store, or not one that can be repaired.
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The file was written by a newer host.
+    Newer {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn storage(path: &Path, error: impl Into<redb::Error>) -> Self {
+        let path = path.to_owned();
+        match error.into() {
+            // What redb says of a file that is something else.
+            redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+                OpenError::Damaged { path, why: error.to_string() }
+            }
+            redb::Error::Io(error) => OpenError::Io { path, error },
+            other => OpenError::Damaged { path, why: other.to_string() },
+        }
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::InUse { path } => {
+                write!(f, "{} is in use: another wharf runs with the same data folder", path.display())
+            }
+            OpenError::Io { path, error } => write!(f, "{}: {error}", path.display()),
+            OpenError::Damaged { path, why } => {
+                write!(
+                    f,
+                    "{} cannot be used: {why}; move it away to begin with an empty store",
+                    path.display()
+                )
+            }
+            OpenError::Newer { path } => {
+                write!(f, "{} was written by a newer version of wharf", path.display())
+            }
+        }
+    }
+}
+
+impl Error for OpenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            OpenError::Io { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Disks that fail: what was acknowledged is there, and nothing is acknowledged after the first failure.
+
+use std::collections::BTreeMap;
+
+use super::disk::Fault;
+use super::*;
+
+/// The value of write `n`: its number, and a checksum that a torn value would not have.
+fn value(n: u64) -> Bytes {
+    Bytes::from(format!("{n} {} ", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).repeat(1 + n as usize % 300))
+}
+
+/// Writes until the disk fails and a while longer, cuts the power, and looks at what is there.
+async fn survives(fault: Fault, random: &mut Random) {
+    let disk = Disk::new();
+    let config = Config { cache_bytes: 64 << 10, ..Config::default() };
+    let state = open(&disk, config.clone());
+    state.write("a", vec![set("before", value(0))]).await.unwrap();
+    disk.break_with(fault);
+    let mut acknowledged = BTreeMap::from([("before".to_owned(), 0)]);
+    let mut begun = BTreeMap::<String, Vec<u64>>::new();
+    let mut failed = false;
+    for n in 1..120 {
+        let key = format!("key-{}", random.below(20));
+        let result = state.write("a", vec![set(&key, value(n)), set("newest", value(n))]).await;
+        for key in [key, "newest".to_owned()] {
+            begun.entry(key.clone()).or_default().push(n);
+            if result.is_ok() {
+                acknowledged.insert(key, n);
+            }
+        }
+        assert!(!(failed && result.is_ok()), "{fault:?}: write {n} was acknowledged after a failure");
+        assert!(result.is_ok() || is_unavailable(&result), "{fault:?}: {result:?}");
+        failed |= result.is_err();
+    }
+    assert!(failed, "{fault:?}: the disk did not fail");
+    drop(state);
+    disk.cut_power(random);
+
+    let state = open(&disk, config);
+    for (key, at_least) in &acknowledged {
+        let found = state.get("a", key).await.unwrap();
+        let found = found.unwrap_or_else(|| panic!("{fault:?}: {key} was acknowledged and is gone"));
+        let mut possible = begun.get(key).into_iter().flatten().filter(|n| *n >= at_least).chain([at_least]);
+        assert!(possible.any(|n| found == value(*n)), "{fault:?}: {key} is old or torn");
+    }
+    let mut used = 0;
+    for key in keys(&state, "a").await {
+        used += (key.len() + state.get("a", &key).await.unwrap().unwrap().len()) as u64;
+    }
+    assert_eq!(state.used_bytes("a"), Some(used), "{fault:?}");
+    state.write("a", vec![set("after", "1")]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_failed_write_is_the_last_one_and_nothing_acknowledged_is_lost() {
+    for n in (0..100).step_by(3) {
+        survives(Fault::Write(n), &mut Random(n as u64 + 1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_failed_flush_is_the_last_one_and_nothing_acknowledged_is_lost() {
+    for n in (0..60).step_by(3) {
+        survives(Fault::Flush(n), &mut Random(n as u64 + 1)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_the_loss_of_power_at_any_step() {
+    for n in (0..200).step_by(3) {
+        survives(Fault::Everything(n), &mut Random(n as u64 + 1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_loses_its_power_while_it_is_repaired_loses_nothing() {
+    let mut refused = 0;
+    for n in 0..20 {
+        let disk = Disk::new();
+        let random = &mut Random(n as u64 + 1);
+        let state = open(&disk, Config::default());
+        state.write("a", vec![set("k", "v")]).await.unwrap();
+        disk.break_with(Fault::Everything(0));
+        drop(state);
+        disk.cut_power(random);
+        disk.break_with(Fault::Everything(n));
+        refused += usize::from(try_open(&disk, Config::default()).is_err());
+        disk.cut_power(random);
+        let state = open(&disk, Config::default());
+        assert_eq!(state.get("a", "k").await.unwrap().unwrap(), "v", "cut after {n} steps");
+    }
+    assert!((1..20).contains(&refused), "{refused}: the power was to go before, in and after the repair");
+}
+
+#[tokio::test]
+async fn a_whole_group_is_told_of_the_failure_and_reads_go_on() {
+    let disk = Disk::new();
+    let state = Arc::new(open(&disk, Config::default()));
+    state.write("a", vec![set("k", "old")]).await.unwrap();
+    disk.break_with(Fault::Flush(0));
+    let tasks: Vec<_> = (0..20)
+        .map(|n: u32| {
+            let state = state.clone();
+            tokio::spawn(async move { state.write("a", vec![set("k", n.to_string())]).await })
+        })
+        .collect();
+    for task in tasks {
+        assert!(is_unavailable(&task.await.unwrap()));
+    }
+    assert!(is_unavailable(&state.increment("b", "n", 1).await));
+    assert_eq!(state.get("a", "k").await.unwrap().unwrap(), "old");
+}

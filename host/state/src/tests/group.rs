@@ -1,0 +1,143 @@
+//! Group commit, the queue, and what happens to those who go away.
+
+use std::task::{Context, Waker};
+
+use wharf_call::BoxFuture;
+
+use super::*;
+
+/// Polls once: whatever can happen without waiting happens.
+fn begin(future: &mut BoxFuture<'_, Result<(), KeyValueError>>) {
+    assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+#[tokio::test]
+async fn what_waits_together_is_flushed_together() {
+    let disk = Disk::new();
+    let state = open(&disk, Config::default());
+    let before = disk.flushes();
+    disk.hold_flushes();
+    let mut first = state.write("a", vec![set("first", "1")]);
+    begin(&mut first);
+    disk.wait_for_a_held_flush();
+    let mut others: Vec<_> = (0..50).map(|n| state.write("a", vec![set(&n.to_string(), "1")])).collect();
+    others.iter_mut().for_each(begin);
+    disk.let_go();
+    first.await.unwrap();
+    for write in others {
+        write.await.unwrap();
+    }
+    assert_eq!(disk.flushes() - before, 2, "one for the first, one for the 50 that came meanwhile");
+    assert_eq!(keys(&state, "a").await.len(), 51);
+}
+
+#[tokio::test]
+async fn a_refusal_in_a_group_does_not_disturb_the_others() {
+    let disk = Disk::new();
+    let state = open(&disk, Config::default());
+    state.provide("a", Some(20));
+    disk.hold_flushes();
+    let mut first = state.write("b", vec![set("first", "1")]);
+    begin(&mut first);
+    disk.wait_for_a_held_flush();
+    let mut fits = state.write("a", vec![set("fits", "12345")]);
+    let mut refused = state.write("a", vec![set("1", "1"), set("2", vec![0; 20])]);
+    let mut neighbour = state.write("b", vec![set("neighbour", "1")]);
+    begin(&mut fits);
+    begin(&mut refused);
+    begin(&mut neighbour);
+    disk.let_go();
+    assert_eq!((first.await, fits.await, neighbour.await), (Ok(()), Ok(()), Ok(())));
+    assert_eq!(refused.await, Err(KeyValueError::QuotaExceeded { bucket: "a".to_owned(), limit: 20 }));
+    assert_eq!(keys(&state, "a").await, ["fits"], "all or nothing");
+    assert_eq!(state.used_bytes("a"), Some(9));
+}
+
+#[tokio::test]
+async fn refusals_alone_cost_no_flush() {
+    let disk = Disk::new();
+    let state = open(&disk, Config::default());
+    state.provide("a", Some(0));
+    let before = disk.flushes();
+    for _ in 0..10 {
+        state.write("a", vec![set("k", "v")]).await.unwrap_err();
+        state.write("a", vec![delete("k")]).await.unwrap();
+    }
+    assert_eq!(disk.flushes(), before);
+}
+
+#[tokio::test]
+async fn a_bucket_that_fills_its_share_of_the_queue_waits_outside_and_its_neighbour_does_not() {
+    let disk = Disk::new();
+    let state = open(&disk, Config { queue_bytes: 16 << 10, ..Config::default() });
+    disk.hold_flushes();
+    let before = disk.flushes();
+    let mut first = state.write("a", vec![set("0", vec![0; 2_000])]);
+    begin(&mut first);
+    disk.wait_for_a_held_flush();
+    // A share is 4 KiB: the second does not fit beside the first, nor do those behind it.
+    let mut waiting: Vec<_> =
+        (1..=3).map(|n| state.write("a", vec![set(&n.to_string(), vec![0; 2_000])])).collect();
+    waiting.iter_mut().for_each(begin);
+    let mut neighbour = state.write("b", vec![set("k", "v")]);
+    begin(&mut neighbour);
+    // One of those outside goes away: as it was never handed over, it never happens.
+    drop(waiting.remove(1));
+    disk.let_go();
+    first.await.unwrap();
+    neighbour.await.unwrap();
+    assert_eq!(disk.flushes() - before, 2, "the neighbour was in the group after the first");
+    for write in waiting {
+        write.await.unwrap();
+    }
+    assert_eq!(keys(&state, "a").await, ["0", "1", "3"]);
+}
+
+#[tokio::test]
+async fn what_is_larger_than_the_queue_passes_alone() {
+    let state = open(&Disk::new(), Config { queue_bytes: 1_000, ..Config::default() });
+    state.write("a", vec![set("k", vec![7; 500_000])]).await.unwrap();
+    assert_eq!(state.get("a", "k").await.unwrap().unwrap().len(), 500_000);
+}
+
+#[tokio::test]
+async fn dropping_a_write_that_was_handed_over_does_not_undo_it() {
+    let disk = Disk::new();
+    let state = open(&disk, Config::default());
+    disk.hold_flushes();
+    let mut abandoned = state.write("a", vec![set("k", "v")]);
+    begin(&mut abandoned);
+    drop(abandoned);
+    disk.let_go();
+    // What comes later is answered later.
+    state.write("a", vec![set("later", "v")]).await.unwrap();
+    assert_eq!(state.get("a", "k").await.unwrap().unwrap(), "v");
+}
+
+#[tokio::test]
+async fn closing_finishes_what_was_accepted() {
+    let disk = Disk::new();
+    let state = open(&disk, Config::default());
+    disk.hold_flushes();
+    for n in 0..20 {
+        begin(&mut state.write("a", vec![set(&n.to_string(), "v")]));
+    }
+    disk.let_go();
+    drop(state);
+    assert_eq!(keys(&open(&disk, Config::default()), "a").await.len(), 20);
+}
+
+#[tokio::test]
+async fn a_reader_does_not_wait_for_the_disk_of_a_writer() {
+    let disk = Disk::new();
+    let state = open(&disk, Config::default());
+    state.write("a", vec![set("k", "old")]).await.unwrap();
+    disk.hold_flushes();
+    let mut write = state.write("a", vec![set("k", "new")]);
+    begin(&mut write);
+    disk.wait_for_a_held_flush();
+    assert_eq!(state.get("a", "k").await.unwrap().unwrap(), "old", "what is not on the disk is not shown");
+    disk.let_go();
+    write.await.unwrap();
+    assert_eq!(state.get("a", "k").await.unwrap().unwrap(), "new");
+}
