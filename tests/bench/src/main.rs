@@ -85,7 +85,7 @@ struct Contender {
 /// The first is what the others are compared with.
 fn contenders(wharf: &Path) -> Result<Vec<Contender>> {
     let component = |name, path, component| {
-        Ok::<_, Box<dyn Error>>(Contender { name, server: Server::wharf(wharf, component)?, path })
+        Ok::<_, Box<dyn Error>>(Contender { name, server: Server::wharf(wharf, component, path)?, path })
     };
     Ok(vec![
         Contender { name: "bare hyper", server: Server::bare()?, path: "/" },

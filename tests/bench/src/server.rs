@@ -24,13 +24,13 @@ impl Server {
         Server::start(command, None)
     }
 
-    /// `wharf up` with one plugin that answers everything.
-    pub(crate) fn wharf(binary: &Path, component: &str) -> Result<Self> {
+    /// `wharf up` with one plugin that answers at `path`.
+    pub(crate) fn wharf(binary: &Path, component: &str, path: &str) -> Result<Self> {
         let dir = TempDir::new();
         let manifest = format!(
             "[app]\nname = \"bench\"\n\n[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\n\
              [plugin.hello]\ncomponent = {component:?}\n\n\
-             [[route]]\npath = \"/\"\nplugin = \"hello\"\n\n[[route]]\npath = \"/{{*rest}}\"\nplugin = \"hello\"\n"
+             [[route]]\npath = {path:?}\nplugin = \"hello\"\n"
         );
         std::fs::write(dir.path().join("wharf.toml"), manifest)?;
         let mut command = Command::new(binary);

@@ -21,13 +21,12 @@ use crate::state::State;
 /// Resolves when the guest is done with the request's body.
 type Received = Pin<Box<dyn Future<Output = Result<(), HttpError>> + Send>>;
 
+type Params = (Resource<p3::Request>,);
+type Returned = (Result<Resource<p3::Response>, ErrorCode>,);
+
 /// The queued call of `handle`, and what resolves when its request was received.
 pub(crate) struct Begun {
-    call: TypedFuncCallConcurrent<
-        State,
-        (Resource<p3::Request>,),
-        (Result<Resource<p3::Response>, ErrorCode>,),
-    >,
+    call: TypedFuncCallConcurrent<State, Params, Returned>,
     received: Received,
 }
 
