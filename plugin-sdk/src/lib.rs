@@ -94,6 +94,9 @@ mod response;
 
 pub mod bindings;
 
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
+
 pub use body::{Body, ReaderGone, Trailers, Writer};
 pub use context::{Caller, Context};
 pub use failure::{Failure, OrFail, Result};
