@@ -2,13 +2,18 @@
 //!
 //! Start with `wiring.rs`, where a host is built from its parts in one function.
 
+mod build;
 mod check;
 mod cli;
 mod component;
 mod manifest;
+mod progress;
+mod rebuild;
 mod reload;
 mod routes;
+mod sdk;
 mod shutdown;
+mod sources;
 mod up;
 mod watch;
 mod wiring;

@@ -17,6 +17,7 @@ use wharf_engine::{Artifact, Candidate, Engine, Plugin, sha256_hex};
 use wharf_gateway::{RouteTable, Routes};
 
 use crate::manifest::{Diagnostics, Manifest, PluginEntry};
+use crate::progress::spinner;
 use crate::routes;
 
 /// The name of the admin API as a source of components.
@@ -128,6 +129,16 @@ impl Reloader {
         let components = state.manifest.plugins.iter();
         let components = components.map(|(name, entry)| (name.clone(), entry.component.clone())).collect();
         (self.path.clone(), components)
+    }
+
+    /// The manifest that is in force.
+    pub(crate) async fn manifest(&self) -> Manifest {
+        self.state.lock().await.manifest.clone()
+    }
+
+    /// What serves as the plugin `name`, and what was refused last.
+    pub(crate) fn status(&self, name: &str) -> Option<PluginStatus> {
+        self.plugin(name).map(|plugin| plugin.status())
     }
 
     /// The component file of a plugin may have changed: loads it if it did.
@@ -375,8 +386,13 @@ async fn with_progress<T>(name: &str, load: impl Future<Output = T>) -> T {
     if let Ok(loaded) = tokio::time::timeout(QUIET, &mut load).await {
         return loaded;
     }
-    eprintln!("compiling {name} to native code; the next start takes it from the cache");
+    let doing = format!("compiling {name} to native code; the next start takes it from the cache");
+    let spinner = spinner(&doing);
+    if spinner.is_hidden() {
+        eprintln!("{doing}");
+    }
     let loaded = load.await;
+    spinner.finish_and_clear();
     eprintln!("compiled {name} in {:.1} s", begun.elapsed().as_secs_f64());
     loaded
 }

@@ -58,7 +58,7 @@ async fn watch(reloader: Arc<Reloader>) {
     loop {
         tokio::select! {
             _ = rescan.tick() => {
-                let (manifest, components) = reloader.watched().await;
+                let (manifest, components) = watched(&reloader).await;
                 let wanted = std::iter::once(&manifest).chain(components.iter().map(|(_, path)| path));
                 for file in directories.follow(&mut watcher, wanted) {
                     files.changed(file);
@@ -70,7 +70,7 @@ async fn watch(reloader: Arc<Reloader>) {
                 Err(_) => directories.forget(),
             },
             () = files.next_due() => {
-                let (manifest, components) = reloader.watched().await;
+                let (manifest, components) = watched(&reloader).await;
                 for file in files.take_due() {
                     if file == manifest {
                         reloader.manifest_changed().await;
@@ -82,6 +82,14 @@ async fn watch(reloader: Arc<Reloader>) {
             }
         }
     }
+}
+
+/// The manifest and the components, by paths as events have them: `wharf up` in a folder names it by `.`.
+async fn watched(reloader: &Reloader) -> (PathBuf, Vec<(String, PathBuf)>) {
+    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+    let (manifest, components) = reloader.watched().await;
+    let components = components.into_iter().map(|(name, component)| (name, absolute(component)));
+    (absolute(manifest), components.collect())
 }
 
 /// The directories that are being watched.

@@ -100,6 +100,11 @@ impl Host {
         self.admin_address
     }
 
+    /// What changes it while it runs.
+    pub(crate) fn reloader(&self) -> Arc<Reloader> {
+        self.reloader.clone()
+    }
+
     /// Stops taking requests, lets those in flight finish within `[http] drain_timeout`, stops the plugins'
     /// instances, and ends. True when nothing had to be cut.
     pub(crate) async fn drain(self) -> bool {

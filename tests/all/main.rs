@@ -6,7 +6,11 @@
 
 mod architecture;
 
+mod doctor;
 mod example;
+mod new;
+mod watch;
+
 mod foreign;
 mod serve;
 

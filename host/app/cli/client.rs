@@ -57,9 +57,7 @@ impl Client {
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.secret()));
         }
         let request = request.body(Full::new(body)).map_err(Failed::new)?;
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failed::new)?;
-        let (status, body) = runtime.block_on(self.exchange(request))?;
+        let (status, body) = super::runtime()?.block_on(self.exchange(request))?;
         let json: serde_json::Value = serde_json::from_slice(&body).map_err(|_| {
             Failed::new(format!("what answers at {} ({status}) is not a wharf admin API", self.authority))
         })?;

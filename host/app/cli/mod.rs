@@ -4,13 +4,18 @@
 //! code is 0 when the command did what it was asked to, 1 when it failed, 2 when it was called wrongly. A
 //! failure is one message: the cause first, then what to do.
 //!
-//! What this deliberately does not do: run a host. `wharf up` reads, builds, and hands over to [`crate::up`].
+//! What this deliberately does not do: run a host. `wharf up` reads the manifest and hands over to
+//! [`crate::up`], everything that builds to [`crate::build`].
 
 mod build;
 mod check;
 mod client;
+mod doctor;
 mod inspect;
+mod manual;
+mod new;
 mod plugin;
+mod sdk;
 mod up;
 
 use std::fmt;
@@ -27,6 +32,11 @@ use clap::{Args, Parser, Subcommand};
     version,
     about = "A WebAssembly plugin host: load components, serve them, swap them while they run",
     after_help = "\
+The author's loop:
+  wharf new handler greet          a project that builds, has tests, and answers
+  cd greet && wharf up --watch     serve it; what is saved is built and swapped in
+  cargo test                       its tests, natively and in a real host
+
 Examples:
   wharf up examples/hello          build what is stale, then serve
   wharf check                      every problem of ./wharf.toml and its components at once
@@ -43,6 +53,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a project: a plugin that builds, has tests, and answers
+    New(NewArgs),
+    /// Build the components that are stale
+    Build(BuildArgs),
     /// Build what is stale, then serve until SIGTERM or Ctrl-C
     Up(UpArgs),
     /// Check the manifest and its components, and show every problem at once
@@ -52,6 +66,78 @@ enum Command {
     /// List, load and roll back the plugins of a running host
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Show and update a project's copy of the SDK
+    #[command(subcommand)]
+    Sdk(SdkCommand),
+    /// Look at everything that building and serving need, and say what mends what is wrong
+    Doctor(DoctorArgs),
+    /// Print what a shell completes commands and options with
+    #[command(after_help = "\
+Examples:
+  wharf completions bash > ~/.local/share/bash-completion/completions/wharf
+  wharf completions zsh > ~/.zfunc/_wharf
+  wharf completions fish > ~/.config/fish/completions/wharf.fish")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one for each subcommand
+    #[command(after_help = "\
+Examples:
+  wharf man | man -l -
+  wharf man --dir ~/.local/share/man/man1 && man wharf-up")]
+    Man {
+        /// Write wharf.1 and a page for each subcommand into this folder
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// `wharf new`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The project needs nothing but Rust: the SDK's sources are written into vendor/wharf, to be committed with it, and Cargo.lock pins what they were tested with. Nothing is ever overwritten.
+
+Examples:
+  wharf new handler greet
+  wharf new handler greet --dir services/greet")]
+struct NewArgs {
+    /// What kind of plugin
+    #[arg(value_name = "KIND")]
+    kind: NewKind,
+    /// Its name: a letter of a-z, then up to 63 of a-z, 0-9, - and _
+    name: String,
+    /// The folder to make it in, new or empty [default: ./NAME]
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// The kinds of plugin that there is a template for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+enum NewKind {
+    /// Answers HTTP requests
+    Handler,
+}
+
+/// `wharf build`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Runs the `build` command of each plugin in wharf.toml whose component is stale; a command that starts with cargo always runs, because Cargo knows best. The target wasm32-wasip2 is added where it is missing.
+
+Examples:
+  wharf build
+  wharf build examples/hello --json")]
+struct BuildArgs {
+    /// The folder with wharf.toml, or the file
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 /// `wharf up`.
@@ -59,20 +145,29 @@ enum Command {
 #[command(after_help = "\
 The host prints its addresses when it serves. It reloads when wharf.toml or a component file changes; what does not load never serves, and the old version goes on. SIGTERM or Ctrl-C lets requests in flight finish.
 
+With --watch, sources are watched, too: a save runs the `build` commands of the plugins that it concerns, the compiler's errors are shown as they are while the old version goes on, and what builds is swapped in.
+
 Examples:
   wharf up
+  wharf up --watch
   wharf up examples/hello --http 0.0.0.0:8080
   wharf up --http 127.0.0.1:0 --log json")]
 struct UpArgs {
     /// The folder with wharf.toml
     #[arg(default_value = ".")]
     dir: PathBuf,
+    /// Build and swap in what is saved, while it serves
+    #[arg(long)]
+    watch: bool,
     /// Where clients connect, instead of [listen] http
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
     /// Where the admin API listens, instead of [listen] admin
     #[arg(long, value_name = "ADDR")]
     admin: Option<SocketAddr>,
+    /// Where the host keeps its stores and its token, instead of [app] data; the cache of compiled components stays
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// How log lines look, instead of [log] format
     #[arg(long, value_name = "FORMAT", value_parser = ["auto", "text", "json"])]
     log: Option<String>,
@@ -136,6 +231,50 @@ The old generation serves until the new one has been compiled, instantiated and 
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum SdkCommand {
+    /// Show which SDK the project has, and which one this wharf carries
+    Show(SdkArgs),
+    /// Put the SDK of this wharf in the place of the project's copy
+    #[command(after_help = "\
+The copy is vendor/wharf. It is replaced as a whole and in one step; one that was changed by hand only with --force.")]
+    Update {
+        #[command(flatten)]
+        project: SdkArgs,
+        /// Lose changes that were made by hand
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// `wharf doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Looks at the toolchain and its wasm32-wasip2 target, the manifest, its ports and its data folder, the project's copy of the SDK, disk, memory, swap, and the limits of the kernel and of this shell. Changes nothing. Exits with 1 when something does not work; a warning is not a failure.
+
+Examples:
+  wharf doctor
+  wharf doctor examples/hello --json | jq '.checks[] | select(.status != \"ok\")'")]
+struct DoctorArgs {
+    /// The folder with wharf.toml, or the file; the defaults are looked at where there is none
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which project.
+#[derive(Debug, Args)]
+struct SdkArgs {
+    /// The folder of the plugin
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
 /// Which host.
 #[derive(Debug, Args)]
 struct HostArgs {
@@ -153,8 +292,10 @@ struct HostArgs {
 /// Does what the command line asks for.
 pub(crate) fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::New(args) => new::run(&args),
+        Command::Build(args) => build::run(&args),
         Command::Up(args) => match up::manifest(&args) {
-            Ok(manifest) => return crate::up::run(manifest),
+            Ok(manifest) => return crate::up::run(manifest, args.watch),
             Err(failed) => Err(failed),
         },
         Command::Check(args) => check::run(&args),
@@ -162,6 +303,11 @@ pub(crate) fn main() -> ExitCode {
         Command::Plugin(PluginCommand::List { host }) => plugin::list(&host),
         Command::Plugin(PluginCommand::Load { name, file, host }) => plugin::load(&host, &name, &file),
         Command::Plugin(PluginCommand::Rollback { name, host }) => plugin::rollback(&host, &name),
+        Command::Sdk(SdkCommand::Show(project)) => sdk::show(&project),
+        Command::Sdk(SdkCommand::Update { project, force }) => sdk::refresh(&project, force),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { dir } => manual::man(dir.as_deref()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -188,6 +334,11 @@ impl Failed {
     pub(crate) fn said() -> Self {
         Failed(None)
     }
+}
+
+/// What asynchronous work of a short command runs on.
+fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failed::new)
 }
 
 /// Prints a result for a script.

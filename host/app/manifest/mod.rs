@@ -76,6 +76,8 @@ pub(crate) struct Overrides {
     pub(crate) http: Option<SocketAddr>,
     /// Instead of `[listen] admin`.
     pub(crate) admin: Option<SocketAddr>,
+    /// Instead of `[app] data`. The cache of compiled components stays where the file has it.
+    pub(crate) data: Option<PathBuf>,
     /// Instead of `[log] format`.
     pub(crate) log_format: Option<LogFormat>,
 }
@@ -178,6 +180,9 @@ impl Manifest {
                 "--admin {admin} would let other machines reach the admin API. Allow it in {}:\n  [admin]\n  allow_remote = true",
                 self.path.display()
             ));
+        }
+        if let Some(data) = &overrides.data {
+            self.app.data.clone_from(data);
         }
         self.http.listen = overrides.http.unwrap_or(self.http.listen);
         self.admin.listen = overrides.admin.unwrap_or(self.admin.listen);

@@ -241,7 +241,7 @@ fn what_a_running_host_cannot_change_is_named() {
 fn the_command_line_wins_over_the_file_and_stays_so() {
     let mut old = parse(SMALLEST).unwrap();
     let http = "127.0.0.1:0".parse().ok();
-    old.set(Overrides { http, admin: http, log_format: Some(LogFormat::Json) }).unwrap();
+    old.set(Overrides { http, admin: http, data: None, log_format: Some(LogFormat::Json) }).unwrap();
     assert_eq!(
         (Some(old.http.listen), Some(old.admin.listen), old.log.format),
         (http, http, LogFormat::Json)

@@ -33,9 +33,14 @@ pub async fn command(
     dir: impl AsRef<Path>,
     args: impl IntoIterator<Item = impl AsRef<OsStr>>,
 ) -> Finished {
-    let mut child = Command::new(program)
-        .args(args)
-        .current_dir(dir)
+    let mut command = Command::new(program);
+    command.args(args).current_dir(dir);
+    finish(&mut command, Duration::from_secs(60)).await
+}
+
+/// Runs a command until it ends, which must be within `limit`.
+pub async fn finish(command: &mut Command, limit: Duration) -> Finished {
+    let mut child = command
         .env_remove("RUST_LOG")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -46,7 +51,7 @@ pub async fn command(
     let stderr = read(child.stderr.take().unwrap());
     let pid = Killed(child.id());
     let status = tokio::task::spawn_blocking(move || child.wait());
-    let status = within(Duration::from_secs(60), "a command to end", status).await.unwrap().unwrap();
+    let status = within(limit, "a command to end", status).await.unwrap().unwrap();
     std::mem::forget(pid);
     Finished { code: status.code(), stdout: stdout.await.unwrap(), stderr: stderr.await.unwrap() }
 }

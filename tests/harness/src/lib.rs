@@ -27,7 +27,7 @@ mod temp;
 pub use admin::{Admin, Metrics};
 pub use cases::{Case, cases};
 pub use client::{Answer, Client, Protocol, RequestBody, Upload, body, chunked, empty, request, upload};
-pub use command::{Finished, command};
+pub use command::{Finished, command, finish};
 pub use host::{App, Host, HostBuilder};
 pub use load::{Load, Report, Seen};
 pub use log::Log;
