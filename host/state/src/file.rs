@@ -1,19 +1,23 @@
-//! The folder and the file of a store, and what may be wrong with them.
+//! The folder and the files of a store, and what may be wrong with them.
 
 use std::error::Error;
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, StorageBackend};
+#[cfg(target_os = "linux")]
+use rustix::fs::{Advice, fadvise};
 
 use crate::Config;
+use crate::log::Place;
 
-/// The name of the file in its folder.
+/// The names of the files in their folder.
 pub(crate) const FILE_NAME: &str = "kv.redb";
+const LOG_NAME: &str = "kv.log";
 
 /// Makes the folder `dir` if it is not there, and takes the lock that keeps other processes out of it until
 /// the file that is returned is closed.
@@ -50,21 +54,65 @@ fn make_in(dir: &Path, path: &Path, config: &Config) -> Result<(), OpenError> {
     let file = open_private(&unfinished).map_err(io)?;
     file.set_len(0).map_err(io)?;
     drop(open_database(backend(file, path)?, path, config)?);
-    let publish = || {
-        File::open(&unfinished)?.sync_all()?;
-        fs::rename(&unfinished, path)?;
-        // The file is found after a power failure only when the folders that name it were flushed too.
-        File::open(dir)?.sync_all()?;
-        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-        parent.map_or(Ok(()), |parent| File::open(parent)?.sync_all())
-    };
-    publish().map_err(io)
+    publish(&unfinished, path, dir).map_err(io)
 }
 
+/// Gives the file `unfinished` its name in `dir`, for good.
+fn publish(unfinished: &Path, path: &Path, dir: &Path) -> io::Result<()> {
+    File::open(unfinished)?.sync_all()?;
+    fs::rename(unfinished, path)?;
+    // The file is found after a power failure only when the folders that name it were flushed too.
+    File::open(dir)?.sync_all()?;
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+/// The log's file, beside that of the database. The lock of their folder is held.
+pub(crate) struct LogFile {
+    dir: PathBuf,
+    path: PathBuf,
+}
+
+impl LogFile {
+    pub(crate) fn new(dir: &Path) -> Self {
+        LogFile { dir: dir.to_owned(), path: dir.join(LOG_NAME) }
+    }
+}
+
+impl Place for LogFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn find(&self) -> io::Result<Option<Box<dyn StorageBackend>>> {
+        if !self.path.try_exists()? {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(FileBackend::new(open_private(&self.path)?).map_err(io::Error::other)?)))
+    }
+
+    fn put(&self, content: &[u8]) -> io::Result<Box<dyn StorageBackend>> {
+        let unfinished = self.path.with_extension("log.new");
+        let mut file = open_private(&unfinished)?;
+        file.set_len(0)?;
+        file.write_all(content)?;
+        publish(&unfinished, &self.path, &self.dir)?;
+        Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
+    }
+}
+
+/// Opens a file, and lets the kernel forget what it remembers of it: after a flush that failed, that may
+/// be what the disk does not have. (Pages in use by another process stay; there is none, by the lock.)
 fn open_private(path: &Path) -> io::Result<File> {
     let file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    #[cfg(target_os = "linux")]
+    {
+        // Only what is not waiting to be written can be forgotten.
+        file.sync_data()?;
+        fadvise(&file, 0, None, Advice::DontNeed)?;
+    }
     Ok(file)
 }
 
@@ -118,6 +166,13 @@ pub enum OpenError {
         /// What is wrong with it.
         why: String,
     },
+    /// The log is missing, damaged, or that of another store: what was acknowledged would be lost.
+    Log {
+        /// The file of the log.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The file was written by a newer host.
     Newer {
         /// The file.
@@ -149,7 +204,15 @@ impl fmt::Display for OpenError {
             OpenError::Damaged { path, why } => {
                 write!(
                     f,
-                    "{} cannot be used: {why}; move it away to begin with an empty store",
+                    "{} cannot be used: {why}; move it and kv.log away to begin with an empty store",
+                    path.display()
+                )
+            }
+            OpenError::Log { path, why } => {
+                write!(
+                    f,
+                    "{} cannot be used: {why}; put kv.redb and kv.log back from the same copy, or move both \
+                     away to begin with an empty store",
                     path.display()
                 )
             }

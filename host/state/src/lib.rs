@@ -15,10 +15,13 @@
 
 mod bucket;
 mod config;
+mod effects;
 mod file;
 mod limits;
+mod log;
 mod metrics;
 mod reader;
+mod recovery;
 mod state;
 mod tables;
 mod writer;

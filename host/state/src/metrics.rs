@@ -36,20 +36,27 @@ impl Operations {
 pub(crate) struct Commits {
     seconds: Histogram,
     operations: Histogram,
+    checkpoint_seconds: Histogram,
 }
 
 impl Commits {
     pub(crate) fn new() -> Self {
         describe_histogram!("wharf_kv_commit_seconds", "Time to write a group and flush it to the disk");
         describe_histogram!("wharf_kv_commit_operations", "Writes that shared one flush");
+        describe_histogram!("wharf_kv_checkpoint_seconds", "Time to empty the log into the store's file");
         Commits {
             seconds: histogram!("wharf_kv_commit_seconds"),
             operations: histogram!("wharf_kv_commit_operations"),
+            checkpoint_seconds: histogram!("wharf_kv_checkpoint_seconds"),
         }
     }
 
     pub(crate) fn committed(&self, took: Duration, operations: usize) {
         self.seconds.record(took.as_secs_f64());
         self.operations.record(operations as f64);
+    }
+
+    pub(crate) fn checkpoint(&self, took: Duration) {
+        self.checkpoint_seconds.record(took.as_secs_f64());
     }
 }

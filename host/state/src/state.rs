@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -11,22 +12,39 @@ use redb::Database;
 use wharf_call::{BoxFuture, Change, KeyPage, KeyValue, KeyValueError, Swap};
 
 use crate::bucket::Bucket;
-use crate::file::{FILE_NAME, lock_dir, open_in};
+use crate::file::{FILE_NAME, LogFile, lock_dir, open_in};
+use crate::log::Place;
 use crate::metrics::Operations;
 use crate::reader::Reader;
+use crate::recovery::recover;
 use crate::tables::{self, Done, Operation};
 use crate::writer::Writer;
 use crate::{Config, OpenError};
 
-/// Key-value buckets in one file.
+/// What the tests set otherwise.
+pub(crate) struct Tuning {
+    /// How large a new log is. A larger one has fewer checkpoints, each of which keeps writers waiting
+    /// for longer; and it is read once after a crash.
+    pub(crate) log_bytes: usize,
+    /// After how much time without a write the log is emptied.
+    pub(crate) idle: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Tuning { log_bytes: 8 << 20, idle: Duration::from_secs(1) }
+    }
+}
+
+/// Key-value buckets in one file and its log.
 ///
 /// A new store has no bucket: [`provide`](State::provide) each one that the manifest names.
 ///
-/// Dropping it finishes the writes that were accepted, ends its thread and closes the file; that blocks for
-/// about one flush. A read whose caller went away may keep the file open until it ends.
+/// Dropping it finishes the writes that were accepted, empties the log, ends its thread and closes the files;
+/// that blocks for a few flushes. A read whose caller went away may keep the file open until it ends.
 ///
 /// Metrics: `wharf_kv_operations_total{op}`, `wharf_kv_commit_seconds`, `wharf_kv_commit_operations`,
-/// `wharf_kv_bucket_bytes{bucket}`. They go to the recorder that is installed when the store is opened.
+/// `wharf_kv_checkpoint_seconds`, `wharf_kv_bucket_bytes{bucket}`. They go to the recorder that is installed when the store is opened.
 pub struct State {
     config: Config,
     /// How full each bucket of the file was when it was opened.
@@ -43,9 +61,11 @@ pub struct State {
 
 impl State {
     /// Opens the store in the folder `dir`, `<data>/state`, and makes what is not there: the folder with
-    /// mode 0700 and the files `kv.redb` and `lock` with mode 0600.
+    /// mode 0700 and the files `kv.redb`, `kv.log` and `lock` with mode 0600. The log has 8 MiB.
     ///
-    /// Blocks. After a crash the whole file is read once to check it.
+    /// Blocks. After a crash the log is read once, and what it has is done again. To copy a store, close it
+    /// and copy `kv.redb`: then the log is empty, and it is made again where it is missing. After a crash `kv.redb` and `kv.log`
+    /// belong together.
     ///
     /// # Errors
     ///
@@ -53,18 +73,23 @@ impl State {
     pub fn open(dir: &Path, config: Config) -> Result<State, OpenError> {
         let lock = lock_dir(dir)?;
         let database = open_in(dir, &config)?;
-        let mut state = State::start(database, &dir.join(FILE_NAME), config)?;
+        let mut state =
+            State::start(database, &dir.join(FILE_NAME), &LogFile::new(dir), config, &Tuning::default())?;
         state._lock = Some(lock);
         Ok(state)
     }
 
-    /// The store in `database`, which errors call `path`.
-    pub(crate) fn start(database: Database, path: &Path, config: Config) -> Result<State, OpenError> {
+    /// The store in `database`, which errors call `path`, with its log in `place`.
+    pub(crate) fn start(
+        database: Database,
+        path: &Path,
+        place: &dyn Place,
+        config: Config,
+        tuning: &Tuning,
+    ) -> Result<State, OpenError> {
         let database = Arc::new(database);
-        let stored = tables::prepare(&database)
-            .map_err(|error| OpenError::storage(path, error))?
-            .ok_or_else(|| OpenError::Newer { path: path.to_owned() })?;
-        let writer = Writer::start(database.clone(), config.queue_bytes)
+        let (log, stored) = recover(&database, path, place, tuning.log_bytes)?;
+        let writer = Writer::start(database.clone(), log, tuning.idle, config.queue_bytes)
             .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         let reader = Reader::new(database, config.readers);
         let operations = Operations::new();

@@ -1,7 +1,7 @@
 //! What is in the file, and what each operation does to it.
 //!
 //! Each bucket is a table of its own, `bucket/NAME`. The table `used` counts the bytes of its keys and
-//! values, and the table `meta` has the version of this layout.
+//! values, and the table `meta` has the version of this layout and the [`Mark`] of the log.
 //!
 //! Invariant: `used` changes in the transaction that changes the bucket. A crash between the two would make
 //! the quota wrong for ever.
@@ -12,16 +12,18 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 use redb::{
-    Database, ReadOnlyTable, ReadTransaction, ReadableTable, StorageError, Table, TableDefinition,
-    TableError, WriteTransaction,
+    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, StorageError,
+    Table, TableDefinition, TableError, WriteTransaction,
 };
 use wharf_call::{Change, KeyPage, KeyValueError, Swap};
 
 use crate::bucket::Bucket;
+use crate::effects::Effects;
 
 const USED: TableDefinition<'_, &str, u64> = TableDefinition::new("used");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-const LAYOUT: u64 = 1;
+/// 1 had no log.
+const LAYOUT: u64 = 2;
 
 /// The storage has failed. Everything else that can go wrong with an operation is a [`KeyValueError`].
 #[derive(Debug)]
@@ -75,25 +77,64 @@ pub(crate) enum Done {
     Swap(Swap),
 }
 
-/// Makes the tables of a new file, and reads how full each bucket is. `None` when the layout is newer.
-pub(crate) fn prepare(database: &Database) -> Result<Option<HashMap<String, u64>>, redb::Error> {
-    let transaction = database.begin_write()?;
+/// What of the log comes after what the file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The number of the log.
+    pub(crate) log: u64,
+    /// The round whose records come after this commit.
+    pub(crate) round: u64,
+    /// Whether the store was closed: there are no such records.
+    pub(crate) closed: bool,
+}
+
+/// The layout is that of a newer host.
+#[derive(Debug)]
+pub(crate) struct Newer;
+
+/// The mark of the newest checkpoint; `None` in a new file.
+pub(crate) fn read_mark(database: &Database) -> Result<Result<Option<Mark>, Newer>, redb::Error> {
+    let meta = match database.begin_read()?.open_table(META) {
+        Ok(meta) => meta,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Ok(None)),
+        Err(error) => return Err(error.into()),
+    };
+    let number = |name| -> Result<Option<u64>, StorageError> { Ok(meta.get(name)?.map(|found| found.value())) };
+    if number("layout")?.is_some_and(|layout| layout > LAYOUT) {
+        return Ok(Err(Newer));
+    }
+    Ok(Ok(match (number("log")?, number("log_round")?, number("log_closed")?) {
+        (Some(log), Some(round), Some(closed)) => Some(Mark { log, round, closed: closed != 0 }),
+        _ => None,
+    }))
+}
+
+/// How full each bucket is.
+pub(crate) fn read_used(transaction: &WriteTransaction) -> Result<HashMap<String, u64>, redb::Error> {
     let mut found = HashMap::new();
+    for entry in transaction.open_table(USED)?.iter()? {
+        let (name, used) = entry?;
+        found.insert(name.value().to_owned(), used.value());
+    }
+    Ok(found)
+}
+
+/// Makes everything durable that `transaction` and those before it did, and sets the mark.
+///
+/// Two flushes: the pages first, then the byte that makes them valid. So the newest commit needs no proof when the file
+/// is opened after a crash, and with the list of free pages that is stored too, the file is not read as a
+/// whole then.
+pub(crate) fn checkpoint(mut transaction: WriteTransaction, mark: Mark) -> Result<(), redb::Error> {
     {
         let mut meta = transaction.open_table(META)?;
-        let layout = meta.get("layout")?.map(|layout| layout.value());
-        match layout {
-            Some(LAYOUT) => {}
-            None => drop(meta.insert("layout", LAYOUT)?),
-            Some(_) => return Ok(None),
-        }
-        for entry in transaction.open_table(USED)?.iter()? {
-            let (name, used) = entry?;
-            found.insert(name.value().to_owned(), used.value());
-        }
+        meta.insert("layout", LAYOUT)?;
+        meta.insert("log", mark.log)?;
+        meta.insert("log_round", mark.round)?;
+        meta.insert("log_closed", u64::from(mark.closed))?;
     }
-    transaction.commit()?;
-    Ok(Some(found))
+    transaction.set_durability(Durability::Immediate)?;
+    transaction.set_quick_repair(true);
+    Ok(transaction.commit()?)
 }
 
 /// The buckets that one write transaction has touched.
@@ -101,6 +142,14 @@ pub(crate) struct Group<'t> {
     transaction: &'t WriteTransaction,
     used: Table<'t, &'static str, u64>,
     buckets: HashMap<String, Touched<'t>>,
+    effects: Effects,
+}
+
+/// What is left to do for a group that changed something.
+pub(crate) struct Finished {
+    /// How full each bucket is that changed.
+    pub(crate) used: HashMap<String, u64>,
+    pub(crate) effects: Effects,
 }
 
 struct Touched<'t> {
@@ -110,9 +159,11 @@ struct Touched<'t> {
 }
 
 impl<'t> Group<'t> {
-    pub(crate) fn new(transaction: &'t WriteTransaction) -> Result<Self, Fault> {
+    /// Begins a group whose effects are kept up to `effects_bytes_max`.
+    pub(crate) fn new(transaction: &'t WriteTransaction, effects_bytes_max: usize) -> Result<Self, Fault> {
         let used = transaction.open_table(USED)?;
-        Ok(Group { transaction, used, buckets: HashMap::new() })
+        let effects = Effects::new(effects_bytes_max);
+        Ok(Group { transaction, used, buckets: HashMap::new(), effects })
     }
 
     /// Does `operation`, or refuses it and changes nothing.
@@ -121,7 +172,8 @@ impl<'t> Group<'t> {
         bucket: &Bucket,
         operation: &Operation,
     ) -> Result<Result<Done, KeyValueError>, Fault> {
-        let touched = self.touch(bucket.name())?;
+        let Group { transaction, used, buckets, effects } = self;
+        let touched = touch(transaction, used, buckets, bucket.name())?;
         let set = |key: &String, value: Bytes| Cow::Owned(vec![Change::Set { key: key.clone(), value }]);
         let (changes, done) = match operation {
             Operation::Write(changes) => (Cow::Borrowed(changes.as_slice()), Done::Written),
@@ -145,19 +197,23 @@ impl<'t> Group<'t> {
         }
         touched.used = used;
         for change in changes.iter() {
-            touched.changed |= match change {
-                Change::Set { key, value } => {
-                    touched.table.insert(key.as_str(), value.as_ref())?;
-                    true
-                }
-                Change::Delete { key } => touched.table.remove(key.as_str())?.is_some(),
-            };
+            if touched.make(change)? {
+                effects.push(bucket.name(), change);
+            }
         }
         Ok(Ok(done))
     }
 
-    /// Writes down how full each bucket that changed is, and returns it; `None` when none has.
-    pub(crate) fn finish(mut self) -> Result<Option<HashMap<String, u64>>, Fault> {
+    /// Makes a change that was made before, without asking for the quota.
+    pub(crate) fn redo(&mut self, bucket: &str, change: &Change) -> Result<(), Fault> {
+        let touched = touch(self.transaction, &self.used, &mut self.buckets, bucket)?;
+        touched.used = touched.used_after(std::slice::from_ref(change))?;
+        touched.make(change)?;
+        Ok(())
+    }
+
+    /// Writes down how full each bucket that changed is; `None` when none has.
+    pub(crate) fn finish(mut self) -> Result<Option<Finished>, Fault> {
         let mut all = HashMap::new();
         for (name, touched) in self.buckets.drain().filter(|(_, touched)| touched.changed) {
             let before = self.used.get(name.as_str())?.map(|used| used.value());
@@ -166,20 +222,39 @@ impl<'t> Group<'t> {
             }
             all.insert(name, touched.used);
         }
-        Ok((!all.is_empty()).then_some(all))
-    }
-
-    fn touch(&mut self, name: &str) -> Result<&mut Touched<'t>, Fault> {
-        if !self.buckets.contains_key(name) {
-            let table = self.transaction.open_table(TableDefinition::new(&table_name(name)))?;
-            let used = self.used.get(name)?.map_or(0, |used| used.value());
-            self.buckets.insert(name.to_owned(), Touched { table, used, changed: false });
-        }
-        Ok(self.buckets.get_mut(name).expect("inserted above"))
+        Ok((!all.is_empty()).then_some(Finished { used: all, effects: self.effects }))
     }
 }
 
+/// The bucket `name` in the group of `transaction`.
+fn touch<'g, 't>(
+    transaction: &'t WriteTransaction,
+    used: &Table<'t, &'static str, u64>,
+    buckets: &'g mut HashMap<String, Touched<'t>>,
+    name: &str,
+) -> Result<&'g mut Touched<'t>, Fault> {
+    if !buckets.contains_key(name) {
+        let table = transaction.open_table(TableDefinition::new(&table_name(name)))?;
+        let used = used.get(name)?.map_or(0, |used| used.value());
+        buckets.insert(name.to_owned(), Touched { table, used, changed: false });
+    }
+    Ok(buckets.get_mut(name).expect("inserted above"))
+}
+
 impl Touched<'_> {
+    /// Makes `change`, and returns whether there was something to do.
+    fn make(&mut self, change: &Change) -> Result<bool, Fault> {
+        let made = match change {
+            Change::Set { key, value } => {
+                self.table.insert(key.as_str(), value.as_ref())?;
+                true
+            }
+            Change::Delete { key } => self.table.remove(key.as_str())?.is_some(),
+        };
+        self.changed |= made;
+        Ok(made)
+    }
+
     fn sum(&self, key: &str, delta: i64) -> Result<Result<i64, KeyValueError>, Fault> {
         let number = match self.table.get(key)? {
             None => Some(0),

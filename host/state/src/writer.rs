@@ -1,13 +1,28 @@
 //! The one thread that writes.
 //!
 //! Operations wait in a queue that is bounded by their bytes. The thread takes what waits, does it in one
-//! transaction, flushes that to the disk, and only then answers. A refused operation (a quota, a value that
+//! transaction, makes that durable, and only then answers. A refused operation (a quota, a value that
 //! is no number) changes nothing and does not disturb the others of its group.
+//!
+//! A group goes one of two ways. Most go through the log (`log.rs`): what the group did is written and flushed
+//! there, and then the transaction is committed without a flush. When the log has no room for it, the commit is a
+//! *checkpoint*: durable in redb's file, and with it every group before it; the log begins again. So
+//! a group that is larger than the log, and a log that is full, are the same case. A checkpoint also comes when nothing was
+//! written for a while, so that a start after a crash has little to do, and when the store is closed.
+//!
+//! Invariant: a commit is made after its group is on the disk, never before. Readers see what is committed;
+//! were it the other way round, they would see, and act upon, what a crash takes back. And a group whose flush failed
+//! is not committed: it is neither shown nor acknowledged, although the disk may have it, and the next
+//! opening may find it there. (The port calls that unknown.)
 //!
 //! Invariant: nothing is acknowledged after the storage has failed once. When a flush fails, the kernel may
 //! have dropped the very pages it could not write, and the next flush succeeds without them (A. Rebello
 //! et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020). So the first failure is the last
-//! transaction: every later write is refused until the store is opened again, which reads what the disk has.
+//! transaction: every later write is refused until the store is opened again, which reads what the disk has
+//! (`file.rs`).
+//!
+//! Between two checkpoints redb cannot use again the pages that the newest checkpoint needs, so its file grows, but by no more than
+//! what it held then: a page is replaced once, and what replaced it is used again.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::sync::{Arc, OnceLock};
@@ -15,13 +30,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use redb::{Database, Durability};
+use redb::{Database, Durability, WriteTransaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use wharf_call::KeyValueError;
 
 use crate::bucket::Bucket;
+use crate::log::Log;
 use crate::metrics::Commits;
-use crate::tables::{Done, Fault, Group, Operation};
+use crate::tables::{self, Done, Fault, Finished, Group, Mark, Operation};
 
 /// A group has at most so many operations, and begins its commit when it has so many bytes: the first of a
 /// group waits for the last.
@@ -52,13 +68,21 @@ struct Job {
 }
 
 impl Writer {
-    /// Starts the thread. It ends when the writer is dropped, after everything that was accepted.
-    pub(crate) fn start(database: Arc<Database>, queue_bytes: u64) -> io::Result<Self> {
+    /// Starts the thread. It ends when the writer is dropped, after everything that was accepted. It makes
+    /// a checkpoint when nothing was written for `idle`.
+    pub(crate) fn start(
+        database: Arc<Database>,
+        log: Log,
+        idle: Duration,
+        queue_bytes: u64,
+    ) -> io::Result<Self> {
         let (queue, jobs) = channel();
         let failed = Arc::new(OnceLock::new());
         let room_bytes = usize::try_from(queue_bytes).unwrap_or(usize::MAX).clamp(4, u32::MAX as usize >> 3);
         let worker = Worker {
             database,
+            log,
+            idle,
             jobs,
             failed: failed.clone(),
             commits: Commits::new(),
@@ -118,6 +142,8 @@ impl Drop for Writer {
 
 struct Worker {
     database: Arc<Database>,
+    log: Log,
+    idle: Duration,
     jobs: Receiver<Job>,
     failed: Arc<OnceLock<String>>,
     commits: Commits,
@@ -127,10 +153,36 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
-        while let Ok(first) = self.jobs.recv() {
-            let group = self.gather(first);
-            self.last_group = group.len();
-            self.serve(group);
+        loop {
+            let first = if self.log.is_empty() {
+                self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                self.jobs.recv_timeout(self.idle)
+            };
+            match first {
+                Ok(first) => {
+                    let group = self.gather(first);
+                    self.last_group = group.len();
+                    self.serve(group);
+                }
+                Err(RecvTimeoutError::Timeout) => self.rest(false),
+                Err(RecvTimeoutError::Disconnected) => return self.rest(true),
+            }
+        }
+    }
+
+    /// Empties the log while there is nothing else to do.
+    fn rest(&mut self, close: bool) {
+        if self.failed.get().is_none() {
+            let transaction = self.database.begin_write().map_err(fault);
+            if let Err(Fault(error)) = transaction.and_then(|begun| self.checkpoint(begun, close)) {
+                // What is lost is time: the log has everything.
+                self.fail(&error);
+            }
+        }
+        if self.failed.get().is_some() {
+            // Nothing will be written any more.
+            self.idle = Duration::MAX;
         }
     }
 
@@ -174,18 +226,24 @@ impl Worker {
     fn commit(&mut self, jobs: &[Job]) -> Result<Vec<Result<Done, KeyValueError>>, Fault> {
         let begun = Instant::now();
         let mut transaction = self.database.begin_write().map_err(fault)?;
-        transaction.set_durability(Durability::Immediate).map_err(fault)?;
-        let mut group = Group::new(&transaction)?;
+        let mut group = Group::new(&transaction, self.log.room())?;
         let mut done = Vec::with_capacity(jobs.len());
         for job in jobs {
             done.push(group.apply(&job.bucket, &job.operation)?);
         }
-        let Some(used) = group.finish()? else {
+        let Some(Finished { used, effects }) = group.finish()? else {
             // Each was refused, or found things as it wanted them: the disk has nothing to do.
             transaction.abort()?;
             return Ok(done);
         };
-        transaction.commit().map_err(fault)?;
+        if let Some(record) = effects.record() {
+            // When that fails, the transaction is dropped: nobody sees it.
+            self.log.append(record).map_err(|error| fault(in_the_log(&error)))?;
+            transaction.set_durability(Durability::None).map_err(fault)?;
+            transaction.commit().map_err(fault)?;
+        } else {
+            self.checkpoint(transaction, false)?;
+        }
         self.last_commit = begun.elapsed();
         self.commits.committed(self.last_commit, jobs.len());
         for job in jobs {
@@ -194,6 +252,16 @@ impl Worker {
             }
         }
         Ok(done)
+    }
+
+    /// Commits `transaction`, and everything before it, in redb's file, and begins the log again.
+    fn checkpoint(&mut self, transaction: WriteTransaction, closed: bool) -> Result<(), Fault> {
+        let begun = Instant::now();
+        let round = self.log.round() + 1;
+        tables::checkpoint(transaction, Mark { log: self.log.id(), round, closed }).map_err(Fault)?;
+        self.log.begin(round);
+        self.commits.checkpoint(begun.elapsed());
+        Ok(())
     }
 
     /// Refuses all writes from now on.
@@ -206,4 +274,8 @@ impl Worker {
 
 fn fault(error: impl Into<redb::Error>) -> Fault {
     Fault(error.into())
+}
+
+fn in_the_log(error: &io::Error) -> redb::Error {
+    redb::Error::Io(io::Error::new(error.kind(), format!("the log: {error}")))
 }
