@@ -1,8 +1,11 @@
 //! How fast the store is, beside what the disk and redb can do at the same minute.
 //!
-//! `cargo bench -p wharf-state`. Each contender runs for a slice of time in turn, several rounds, so that a
-//! disk that is slow for a while is slow for all; the figure of each is the median of its rounds. The store
-//! is made in `$WHARF_BENCH_DIR`, or in the build's folder: not in a temporary folder, which may be memory.
+//! `cargo bench -p wharf-state`. Each contender runs for a short slice of time in turn, many rounds, so
+//! that a disk that is slow for a while is slow for all. The figure of each is its mean over all rounds: a
+//! median would leave out the checkpoints, in which a full log is emptied. Slices of writes are so short
+//! that no store has the time to empty its log while others run, and each store pays for its own. The
+//! files are made in `$WHARF_BENCH_DIR`, or in the build's folder: not in a temporary folder, which may be
+//! memory.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a benchmark fails")]
 
@@ -19,17 +22,33 @@ use tokio::runtime::Runtime;
 use wharf_call::{Change, KeyValue};
 use wharf_state::{Config, State};
 
-const ROUNDS: usize = 9;
-const SLICE: Duration = Duration::from_millis(700);
+const SLICE: Duration = Duration::from_millis(150);
+const WRITE_ROUNDS: usize = 150;
+const READ_ROUNDS: usize = 30;
 const VALUE: [u8; 128] = [7; 128];
 const KEYS: u64 = 10_000;
 const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("raw");
 
 struct Contender<'a> {
     name: &'static str,
-    /// Runs for one slice and returns the operations per second.
-    run: Box<dyn FnMut() -> f64 + 'a>,
-    rates: Vec<f64>,
+    /// Runs for one slice.
+    run: Box<dyn FnMut() -> Slice + 'a>,
+    slices: Vec<Slice>,
+}
+
+struct Slice {
+    operations: u64,
+    seconds: f64,
+}
+
+impl Slice {
+    fn since(begun: Instant, operations: u64) -> Self {
+        Slice { operations, seconds: begun.elapsed().as_secs_f64() }
+    }
+
+    fn rate(&self) -> f64 {
+        self.operations as f64 / self.seconds
+    }
 }
 
 fn main() {
@@ -47,57 +66,70 @@ fn measure(dir: &Path) {
     file.write_all_at(&vec![0; 16 << 20], 0).unwrap();
     file.sync_all().unwrap();
     let raw = Database::builder().set_cache_size(32 << 20).create(dir.join("raw.redb")).unwrap();
-    let state = Arc::new(State::open(&dir.join("state"), Config::default()).unwrap());
-    state.provide("bench", None);
-    fill(&raw, &runtime, &state);
+    fill_raw(&raw);
+    let [one, many] = ["one", "many"].map(|name| {
+        let state = Arc::new(State::open(&dir.join(name), Config::default()).unwrap());
+        state.provide("bench", None);
+        fill(&runtime, &state);
+        state
+    });
 
-    let (file, raw, runtime, state) = (&file, &raw, &runtime, &state);
-    let contender = |name, run| Contender { name, run, rates: Vec::new() };
-    let mut contenders = [
-        contender("1 page + fdatasync", Box::new(move || probe(file, 1)) as Box<dyn FnMut() -> f64>),
+    let (file, raw, runtime, one, many) = (&file, &raw, &runtime, &one, &many);
+    let contender = |name, run| Contender { name, run, slices: Vec::new() };
+    println!("{} bytes per value, {KEYS} keys, slices of {SLICE:?} in turn\n", VALUE.len());
+    println!("{:<24} {:>10} {:>10} {:>10} {:>12}", "operations per s", "mean", "least", "most", "operations");
+    let mut writers = [
+        contender("1 page + fdatasync", Box::new(move || probe(file, 1)) as Box<dyn FnMut() -> Slice>),
         contender("8 pages + fdatasync", Box::new(move || probe(file, 8))),
         contender("raw redb, 1 writer", Box::new(move || raw_writes(raw))),
-        contender("wharf, 1 writer", Box::new(move || tasks(runtime, state, 1, write))),
-        contender("wharf, 32 writers", Box::new(move || tasks(runtime, state, 32, write))),
-        contender("raw redb, 1 reader", Box::new(move || raw_reads(raw))),
-        contender("wharf, 1 reader", Box::new(move || tasks(runtime, state, 1, read))),
-        contender("wharf, 32 readers", Box::new(move || tasks(runtime, state, 32, read))),
+        contender("wharf, 1 writer", Box::new(move || tasks(runtime, one, 1, write))),
+        contender("wharf, 32 writers", Box::new(move || tasks(runtime, many, 32, write))),
     ];
-    for _ in 0..ROUNDS {
-        for contender in &mut contenders {
-            contender.rates.push((contender.run)());
-        }
-    }
+    let writes = in_turn(&mut writers, WRITE_ROUNDS);
+    let mut readers = [
+        contender("raw redb, 1 reader", Box::new(move || raw_reads(raw)) as Box<dyn FnMut() -> Slice>),
+        contender("wharf, 1 reader", Box::new(move || tasks(runtime, one, 1, read))),
+        contender("wharf, 32 readers", Box::new(move || tasks(runtime, many, 32, read))),
+    ];
+    let reads = in_turn(&mut readers, READ_ROUNDS);
 
-    println!("{} bytes per value, {KEYS} keys, {ROUNDS} rounds of {SLICE:?} each, in turn\n", VALUE.len());
-    println!("{:<20} {:>10} {:>10} {:>10}", "operations per s", "median", "least", "most");
-    let mut medians = Vec::new();
-    for contender in &mut contenders {
-        contender.rates.sort_by(f64::total_cmp);
-        let rates = &contender.rates;
-        let (median, least, most) = (rates[ROUNDS / 2], rates[0], rates[ROUNDS - 1]);
-        println!("{:<20} {median:>10.0} {least:>10.0} {most:>10.0}", contender.name);
-        medians.push(median);
-    }
     println!();
     for (what, over, under) in [
-        ("wharf, 1 writer / 1 page + fdatasync", 3, 0),
-        ("wharf, 1 writer / 8 pages + fdatasync", 3, 1),
-        ("wharf, 1 writer / raw redb, 1 writer", 3, 2),
-        ("wharf, 32 writers / wharf, 1 writer", 4, 3),
-        ("wharf, 32 writers / 1 page + fdatasync", 4, 0),
-        ("wharf, 1 reader / raw redb, 1 reader", 6, 5),
-        ("wharf, 32 readers / raw redb, 1 reader", 7, 5),
+        ("wharf, 1 writer / 1 page + fdatasync", writes[3], writes[0]),
+        ("wharf, 1 writer / 8 pages + fdatasync", writes[3], writes[1]),
+        ("wharf, 1 writer / raw redb, 1 writer", writes[3], writes[2]),
+        ("wharf, 32 writers / wharf, 1 writer", writes[4], writes[3]),
+        ("wharf, 32 writers / 1 page + fdatasync", writes[4], writes[0]),
+        ("wharf, 1 reader / raw redb, 1 reader", reads[1], reads[0]),
+        ("wharf, 32 readers / raw redb, 1 reader", reads[2], reads[0]),
     ] {
-        println!("{what:<40} {:.2}", medians[over] / medians[under]);
+        println!("{what:<40} {:.2}", over / under);
     }
+}
+
+/// Runs the contenders in turn, prints what each did, and returns their means.
+fn in_turn(contenders: &mut [Contender<'_>], rounds: usize) -> Vec<f64> {
+    for _ in 0..rounds {
+        for contender in &mut *contenders {
+            contender.slices.push((contender.run)());
+        }
+    }
+    let print = |Contender { name, slices, .. }: &Contender<'_>| {
+        let operations: u64 = slices.iter().map(|slice| slice.operations).sum();
+        let mean = operations as f64 / slices.iter().map(|slice| slice.seconds).sum::<f64>();
+        let least = slices.iter().map(Slice::rate).fold(f64::INFINITY, f64::min);
+        let most = slices.iter().map(Slice::rate).fold(0.0, f64::max);
+        println!("{name:<24} {mean:>10.0} {least:>10.0} {most:>10.0} {operations:>12}");
+        mean
+    };
+    contenders.iter().map(print).collect()
 }
 
 fn key(n: u64) -> String {
     format!("key-{:06}", n.wrapping_mul(7_919) % KEYS)
 }
 
-fn fill(raw: &Database, runtime: &Runtime, state: &State) {
+fn fill_raw(raw: &Database) {
     let transaction = raw.begin_write().unwrap();
     {
         let mut table = transaction.open_table(TABLE).unwrap();
@@ -106,6 +138,9 @@ fn fill(raw: &Database, runtime: &Runtime, state: &State) {
         }
     }
     transaction.commit().unwrap();
+}
+
+fn fill(runtime: &Runtime, state: &State) {
     let all: Vec<u64> = (0..KEYS).collect();
     for some in all.chunks(1_000) {
         let set = |n: &u64| Change::Set { key: key(*n), value: Bytes::from_static(&VALUE) };
@@ -114,20 +149,21 @@ fn fill(raw: &Database, runtime: &Runtime, state: &State) {
 }
 
 /// Calls `operation` for a slice.
-fn rate(mut operation: impl FnMut(u64)) -> f64 {
+fn repeat(mut operation: impl FnMut(u64)) -> Slice {
     let begun = Instant::now();
     let mut count = 0;
     while begun.elapsed() < SLICE {
         operation(count);
         count += 1;
     }
-    count as f64 / begun.elapsed().as_secs_f64()
+    Slice::since(begun, count)
 }
 
-/// What the disk can do: some pages here and there in a file that has its size, and a flush. A commit of
-/// redb writes seven or eight: the way from the leaf to the root, in three trees, and the header.
-fn probe(file: &File, pages: u64) -> f64 {
-    rate(|n| {
+/// What the disk can do: some pages here and there in a file that has its size, and a flush. A small write
+/// of the store is one page of its log. A durable commit of redb writes seven or eight: the way from the
+/// leaf to the root, in three trees, and the header.
+fn probe(file: &File, pages: u64) -> Slice {
+    repeat(|n| {
         for page in 0..pages {
             let place = (n * pages + page).wrapping_mul(1_237) % 4_096;
             file.write_all_at(&[n as u8; 4_096], place * 4_096).unwrap();
@@ -136,16 +172,16 @@ fn probe(file: &File, pages: u64) -> f64 {
     })
 }
 
-fn raw_writes(raw: &Database) -> f64 {
-    rate(|n| {
+fn raw_writes(raw: &Database) -> Slice {
+    repeat(|n| {
         let transaction = raw.begin_write().unwrap();
         transaction.open_table(TABLE).unwrap().insert(key(n).as_str(), &VALUE[..]).unwrap();
         transaction.commit().unwrap();
     })
 }
 
-fn raw_reads(raw: &Database) -> f64 {
-    rate(|n| {
+fn raw_reads(raw: &Database) -> Slice {
+    repeat(|n| {
         let table = raw.begin_read().unwrap().open_table(TABLE).unwrap();
         let value = Bytes::copy_from_slice(table.get(key(n).as_str()).unwrap().unwrap().value());
         assert_eq!(value.len(), VALUE.len());
@@ -153,7 +189,7 @@ fn raw_reads(raw: &Database) -> f64 {
 }
 
 /// `tasks` tasks, each of which does one operation after the other.
-fn tasks<F>(runtime: &Runtime, state: &Arc<State>, tasks: u64, operation: fn(Arc<State>, u64) -> F) -> f64
+fn tasks<F>(runtime: &Runtime, state: &Arc<State>, tasks: u64, operation: fn(Arc<State>, u64) -> F) -> Slice
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -175,7 +211,7 @@ where
     for task in running {
         runtime.block_on(task).unwrap();
     }
-    counted.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64()
+    Slice::since(begun, counted.load(Ordering::Relaxed))
 }
 
 async fn write(state: Arc<State>, n: u64) {

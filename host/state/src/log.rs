@@ -8,13 +8,13 @@
 //!
 //! **Layout.** A file of pages, all of them written when the log is made, so that a flush later finds no
 //! size, no extent and no name to write beside the page. The first page says which log this is, and is
-//! never written again. A record takes one or more whole pages; each page has a head: a checksum, the *round*
-//! (how many checkpoints there were), the record's number in its round, its length, and which of its pages
-//! this is. Nothing that a plugin stores ever stands where a head does, and the checksum begins with the log's
-//! own random number: no value can pass for a page.
+//! never written again. A record takes one or more whole pages; each page has a head: a checksum, the
+//! *round* (how many checkpoints there were), the record's number in its round, its length, and which of
+//! its pages this is. Nothing that a plugin stores ever stands where a head does, and the checksum begins
+//! with the log's own random number: no value can pass for a page.
 //!
-//! **What is a record?** redb's file names the log and the round that comes after it, in the very
-//! commit that is the checkpoint. Record `n` of that round is where record `n - 1` ended, and it counts when each
+//! **What is a record?** redb's file names the log and the round that comes after it, in the very commit
+//! that is the checkpoint. Record `n` of that round is where record `n - 1` ended, and it counts when each
 //! of its pages is whole and is that page of that record.
 //!
 //! - *A torn or lost write.* A page of the record is that of an older round, or its checksum is wrong: the
@@ -24,10 +24,11 @@
 //! - *A crash between a checkpoint and the first record after it.* redb's file names a round of which
 //!   there is no record. Before that, it names the round before, whose records are all there: nothing is
 //!   written to the log until the checkpoint's flush has returned.
-//! - *Damage.* Invariant: a record is written when the one before it has been flushed. So only the
-//!   last record can be torn; when a later one of the same round is found behind a bad one, something that was
+//! - *Damage.* Invariant: a record is written when the one before it has been flushed. So only the last
+//!   record can be torn; when a later one of the same round is found behind a bad one, something that was
 //!   acknowledged is gone, and the store is not opened. A page of a *later* round says that redb's file is
-//!   older than its log: it is not opened either. What cannot be told from a torn write is damage to the very last record.
+//!   older than its log: it is not opened either. What cannot be told from a torn write is damage to the
+//!   very last record.
 //! - *A lost log, or that of another store.* `recovery.rs`.
 
 use std::io;
@@ -140,8 +141,8 @@ impl Log {
         (self.pages - self.next) as usize * CONTENT
     }
 
-    /// Begins `round` at the start of the log. Call it only when a checkpoint that names `round` has been flushed:
-    /// what is there will be overwritten.
+    /// Begins `round` at the start of the log. Call it only when a checkpoint that names `round` has been
+    /// flushed: what is there will be overwritten.
     pub(crate) fn begin(&mut self, round: u64) {
         (self.round, self.number, self.next) = (round, 0, 1);
     }

@@ -9,8 +9,9 @@
 //! | closed | go on | make one | take it | refuse |
 //! | open | replay | refuse | refuse | refuse |
 //!
-//! An unused log beside a new store is what a crash leaves between making the log and the first mark. To refuse is
-//! [`OpenError::Log`]: the operator has to say which writes are to be lost. Nothing is changed before that.
+//! An unused log beside a new store is what a crash leaves between making the log and the first mark. To
+//! refuse is [`OpenError::Log`]: the operator has to say which writes are to be lost. Nothing is changed
+//! before that.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};

@@ -40,11 +40,13 @@ impl Default for Tuning {
 ///
 /// A new store has no bucket: [`provide`](State::provide) each one that the manifest names.
 ///
-/// Dropping it finishes the writes that were accepted, empties the log, ends its thread and closes the files;
-/// that blocks for a few flushes. A read whose caller went away may keep the file open until it ends.
+/// Dropping it finishes the writes that were accepted, empties the log, ends its thread and closes the
+/// files; that blocks for a few flushes. A read whose caller went away may keep the file open until it
+/// ends.
 ///
 /// Metrics: `wharf_kv_operations_total{op}`, `wharf_kv_commit_seconds`, `wharf_kv_commit_operations`,
-/// `wharf_kv_checkpoint_seconds`, `wharf_kv_bucket_bytes{bucket}`. They go to the recorder that is installed when the store is opened.
+/// `wharf_kv_checkpoint_seconds`, `wharf_kv_bucket_bytes{bucket}`. They go to the recorder that is
+/// installed when the store is opened.
 pub struct State {
     config: Config,
     /// How full each bucket of the file was when it was opened.
@@ -63,9 +65,9 @@ impl State {
     /// Opens the store in the folder `dir`, `<data>/state`, and makes what is not there: the folder with
     /// mode 0700 and the files `kv.redb`, `kv.log` and `lock` with mode 0600. The log has 8 MiB.
     ///
-    /// Blocks. After a crash the log is read once, and what it has is done again. To copy a store, close it
-    /// and copy `kv.redb`: then the log is empty, and it is made again where it is missing. After a crash `kv.redb` and `kv.log`
-    /// belong together.
+    /// Blocks. After a crash the log is read once, and what it has is done again. To copy a store, close
+    /// it and copy `kv.redb`: then the log is empty, and it is made again where it is missing. After a
+    /// crash `kv.redb` and `kv.log` belong together.
     ///
     /// # Errors
     ///

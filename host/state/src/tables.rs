@@ -99,7 +99,8 @@ pub(crate) fn read_mark(database: &Database) -> Result<Result<Option<Mark>, Newe
         Err(TableError::TableDoesNotExist(_)) => return Ok(Ok(None)),
         Err(error) => return Err(error.into()),
     };
-    let number = |name| -> Result<Option<u64>, StorageError> { Ok(meta.get(name)?.map(|found| found.value())) };
+    let number =
+        |name| -> Result<Option<u64>, StorageError> { Ok(meta.get(name)?.map(|found| found.value())) };
     if number("layout")?.is_some_and(|layout| layout > LAYOUT) {
         return Ok(Err(Newer));
     }
@@ -121,9 +122,9 @@ pub(crate) fn read_used(transaction: &WriteTransaction) -> Result<HashMap<String
 
 /// Makes everything durable that `transaction` and those before it did, and sets the mark.
 ///
-/// Two flushes: the pages first, then the byte that makes them valid. So the newest commit needs no proof when the file
-/// is opened after a crash, and with the list of free pages that is stored too, the file is not read as a
-/// whole then.
+/// Two flushes: the pages first, then the byte that makes them valid. So the newest commit needs no proof
+/// when the file is opened after a crash, and with the list of free pages that is stored too, the file is
+/// not read as a whole then.
 pub(crate) fn checkpoint(mut transaction: WriteTransaction, mark: Mark) -> Result<(), redb::Error> {
     {
         let mut meta = transaction.open_table(META)?;

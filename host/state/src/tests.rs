@@ -1,20 +1,24 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod crash;
 mod disk;
 mod failure;
 mod group;
+mod log;
 mod model;
 mod opening;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use wharf_call::{Change, KeyValue, KeyValueError};
 
 use crate::file::open_database;
+use crate::state::Tuning;
 use crate::{Config, OpenError, State};
-use disk::Disk;
+use disk::{Disk, Which};
 
 /// Opens a store on `disk` with the buckets `a` and `b`.
 fn open(disk: &Arc<Disk>, config: Config) -> State {
@@ -25,8 +29,13 @@ fn open(disk: &Arc<Disk>, config: Config) -> State {
 }
 
 fn try_open(disk: &Arc<Disk>, config: Config) -> Result<State, OpenError> {
+    // No test is so slow that the log is emptied because of it.
+    try_open_with(disk, config, &Tuning { log_bytes: 64 << 10, idle: Duration::MAX })
+}
+
+fn try_open_with(disk: &Arc<Disk>, config: Config, tuning: &Tuning) -> Result<State, OpenError> {
     let path = Path::new("kv.redb");
-    State::start(open_database(disk.clone().plug_in(), path, &config)?, path, config)
+    State::start(open_database(disk.plug_in(Which::Database), path, &config)?, path, disk, config, tuning)
 }
 
 fn set(key: &str, value: impl Into<Bytes>) -> Change {

@@ -4,25 +4,27 @@
 //! transaction, makes that durable, and only then answers. A refused operation (a quota, a value that
 //! is no number) changes nothing and does not disturb the others of its group.
 //!
-//! A group goes one of two ways. Most go through the log (`log.rs`): what the group did is written and flushed
-//! there, and then the transaction is committed without a flush. When the log has no room for it, the commit is a
-//! *checkpoint*: durable in redb's file, and with it every group before it; the log begins again. So
-//! a group that is larger than the log, and a log that is full, are the same case. A checkpoint also comes when nothing was
-//! written for a while, so that a start after a crash has little to do, and when the store is closed.
+//! A group goes one of two ways. Most go through the log (`log.rs`): what the group did is written and
+//! flushed there, and then the transaction is committed without a flush. When the log has no room for it,
+//! the commit is a *checkpoint*: durable in redb's file, and with it every group before it; the log begins
+//! again. So a group that is larger than the log, and a log that is full, are the same case. A checkpoint
+//! also comes when nothing was written for a while, so that a start after a crash has little to do, and
+//! when the store is closed.
 //!
-//! Invariant: a commit is made after its group is on the disk, never before. Readers see what is committed;
-//! were it the other way round, they would see, and act upon, what a crash takes back. And a group whose flush failed
-//! is not committed: it is neither shown nor acknowledged, although the disk may have it, and the next
-//! opening may find it there. (The port calls that unknown.)
+//! Invariant: a commit is made after its group is on the disk, never before. Readers see what is
+//! committed; were it the other way round, they would see, and act upon, what a crash takes back. And a
+//! group whose flush failed is not committed: it is neither shown nor acknowledged, although the disk may
+//! have it, and the next opening may find it there. (The port calls that unknown.)
 //!
-//! Invariant: nothing is acknowledged after the storage has failed once. When a flush fails, the kernel may
-//! have dropped the very pages it could not write, and the next flush succeeds without them (A. Rebello
-//! et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020). So the first failure is the last
-//! transaction: every later write is refused until the store is opened again, which reads what the disk has
-//! (`file.rs`).
+//! Invariant: nothing is acknowledged after the storage has failed once. When a flush fails, the kernel
+//! may have dropped the very pages it could not write, and the next flush succeeds without them (A.
+//! Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020). So the first failure
+//! is the last transaction: every later write is refused until the store is opened again, which reads what
+//! the disk has (`file.rs`).
 //!
-//! Between two checkpoints redb cannot use again the pages that the newest checkpoint needs, so its file grows, but by no more than
-//! what it held then: a page is replaced once, and what replaced it is used again.
+//! Between two checkpoints redb cannot use again the pages that the newest checkpoint needs, so its file
+//! grows, but by no more than what it held then: a page is replaced once, and what replaced it is used
+//! again.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::sync::{Arc, OnceLock};
@@ -154,10 +156,11 @@ struct Worker {
 impl Worker {
     fn run(mut self) {
         loop {
-            let first = if self.log.is_empty() {
-                self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
+            let has_rest = !self.log.is_empty() && self.failed.get().is_none();
+            let first = if has_rest {
                 self.jobs.recv_timeout(self.idle)
+            } else {
+                self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
             };
             match first {
                 Ok(first) => {
@@ -173,16 +176,13 @@ impl Worker {
 
     /// Empties the log while there is nothing else to do.
     fn rest(&mut self, close: bool) {
-        if self.failed.get().is_none() {
-            let transaction = self.database.begin_write().map_err(fault);
-            if let Err(Fault(error)) = transaction.and_then(|begun| self.checkpoint(begun, close)) {
-                // What is lost is time: the log has everything.
-                self.fail(&error);
-            }
-        }
         if self.failed.get().is_some() {
-            // Nothing will be written any more.
-            self.idle = Duration::MAX;
+            return;
+        }
+        let transaction = self.database.begin_write().map_err(fault);
+        if let Err(Fault(error)) = transaction.and_then(|begun| self.checkpoint(begun, close)) {
+            // Nothing is lost by that: the log has everything.
+            self.fail(&error);
         }
     }
 

@@ -111,3 +111,35 @@ async fn a_whole_group_is_told_of_the_failure_and_reads_go_on() {
     assert!(is_unavailable(&state.increment("b", "n", 1).await));
     assert_eq!(state.get("a", "k").await.unwrap().unwrap(), "old");
 }
+
+#[tokio::test]
+async fn a_store_that_is_opened_after_a_failed_flush_trusts_the_disk_and_not_the_page_cache() {
+    for n in 0..40 {
+        let disk = Disk::new();
+        let state = open(&disk, Config::default());
+        disk.break_with(Fault::Flush(n));
+        let mut acknowledged = 0;
+        // Some are larger than the log.
+        let content = |n: usize| vec![n as u8; if n.is_multiple_of(5) { 100_000 } else { n * 10 }];
+        for n in 1..60 {
+            match state.write("a", vec![set("k", content(n)), set(&n.to_string(), content(n))]).await {
+                Ok(()) => acknowledged = n,
+                Err(_) => break,
+            }
+        }
+        assert!(disk.has_failed());
+        drop(state);
+        disk.open_anew();
+        let state = open(&disk, Config::default());
+        state.write("b", vec![set("next process", "1")]).await.unwrap();
+        disk.break_with(Fault::Everything(0));
+        drop(state);
+        disk.cut_power(&mut Random(n as u64 + 1));
+        let state = open(&disk, Config::default());
+        assert_eq!(state.get("b", "next process").await.unwrap().unwrap(), "1");
+        for n in 1..=acknowledged {
+            let found = state.get("a", &n.to_string()).await.unwrap();
+            assert_eq!(found.map(Vec::from), Some(content(n)), "write {n}");
+        }
+    }
+}

@@ -15,7 +15,7 @@ fn begin(future: &mut BoxFuture<'_, Result<(), KeyValueError>>) {
 async fn what_waits_together_is_flushed_together() {
     let disk = Disk::new();
     let state = open(&disk, Config::default());
-    let before = disk.flushes();
+    let before = disk.flushes(Which::Log);
     disk.hold_flushes();
     let mut first = state.write("a", vec![set("first", "1")]);
     begin(&mut first);
@@ -27,7 +27,7 @@ async fn what_waits_together_is_flushed_together() {
     for write in others {
         write.await.unwrap();
     }
-    assert_eq!(disk.flushes() - before, 2, "one for the first, one for the 50 that came meanwhile");
+    assert_eq!(disk.flushes(Which::Log) - before, 2, "one for the first, one for the 50 that came meanwhile");
     assert_eq!(keys(&state, "a").await.len(), 51);
 }
 
@@ -58,12 +58,13 @@ async fn refusals_alone_cost_no_flush() {
     let disk = Disk::new();
     let state = open(&disk, Config::default());
     state.provide("a", Some(0));
-    let before = disk.flushes();
+    let flushes = || (disk.flushes(Which::Database), disk.flushes(Which::Log));
+    let before = flushes();
     for _ in 0..10 {
         state.write("a", vec![set("k", "v")]).await.unwrap_err();
         state.write("a", vec![delete("k")]).await.unwrap();
     }
-    assert_eq!(disk.flushes(), before);
+    assert_eq!(flushes(), before);
 }
 
 #[tokio::test]
@@ -71,7 +72,7 @@ async fn a_bucket_that_fills_its_share_of_the_queue_waits_outside_and_its_neighb
     let disk = Disk::new();
     let state = open(&disk, Config { queue_bytes: 16 << 10, ..Config::default() });
     disk.hold_flushes();
-    let before = disk.flushes();
+    let before = disk.flushes(Which::Log);
     let mut first = state.write("a", vec![set("0", vec![0; 2_000])]);
     begin(&mut first);
     disk.wait_for_a_held_flush();
@@ -86,7 +87,7 @@ async fn a_bucket_that_fills_its_share_of_the_queue_waits_outside_and_its_neighb
     disk.let_go();
     first.await.unwrap();
     neighbour.await.unwrap();
-    assert_eq!(disk.flushes() - before, 2, "the neighbour was in the group after the first");
+    assert_eq!(disk.flushes(Which::Log) - before, 2, "the neighbour was in the group after the first");
     for write in waiting {
         write.await.unwrap();
     }
@@ -140,4 +141,81 @@ async fn a_reader_does_not_wait_for_the_disk_of_a_writer() {
     disk.let_go();
     write.await.unwrap();
     assert_eq!(state.get("a", "k").await.unwrap().unwrap(), "new");
+}
+
+/// A disk, and a store on it whose log has room for `pages` small writes.
+fn with_log_of(pages: usize) -> (Arc<Disk>, State) {
+    let disk = Disk::new();
+    let tuning = Tuning { log_bytes: (1 + pages) * 4_096, idle: Duration::MAX };
+    let state = try_open_with(&disk, Config::default(), &tuning).unwrap();
+    state.provide("a", None);
+    (disk, state)
+}
+
+#[tokio::test]
+async fn a_small_write_is_one_flush_of_the_log_until_the_log_is_full() {
+    let (disk, state) = with_log_of(5);
+    // What redb does when it makes a table, or its file grows, is done before.
+    state.write("a", vec![set("k", vec![0; 200_000])]).await.unwrap();
+    for _ in 0..3 {
+        let flushes = || (disk.flushes(Which::Database), disk.flushes(Which::Log));
+        let before = flushes();
+        for n in 1..=5 {
+            state.write("a", vec![set("k", "v")]).await.unwrap();
+            assert_eq!(flushes(), (before.0, before.1 + n));
+        }
+        state.write("a", vec![set("k", "v")]).await.unwrap();
+        assert_eq!(flushes(), (before.0 + 2, before.1 + 5), "the sixth has no room, and empties the log");
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_is_larger_than_the_log_is_durable_too() {
+    let (disk, state) = with_log_of(5);
+    state.write("a", vec![set("small", "1")]).await.unwrap();
+    state.write("a", vec![set("large", vec![7; 100_000])]).await.unwrap();
+    state.write("a", vec![set("small", "2")]).await.unwrap();
+    disk.break_with(disk::Fault::Everything(0));
+    drop(state);
+    disk.cut_power(&mut Random(1));
+    let state = open(&disk, Config::default());
+    assert_eq!(state.get("a", "large").await.unwrap().unwrap(), vec![7; 100_000]);
+    assert_eq!(state.get("a", "small").await.unwrap().unwrap(), "2");
+}
+
+#[tokio::test]
+async fn the_log_is_emptied_when_nothing_is_written() {
+    let disk = Disk::new();
+    let tuning = Tuning { log_bytes: 64 << 10, idle: Duration::ZERO };
+    let state = try_open_with(&disk, Config::default(), &tuning).unwrap();
+    state.provide("a", None);
+    let before = disk.flushes(Which::Database);
+    state.write("a", vec![set("k", "v")]).await.unwrap();
+    disk.wait_for_flushes(Which::Database, before + 2);
+    disk.break_with(disk::Fault::Everything(0));
+    drop(state);
+    disk.cut_power(&mut Random(1));
+    // What the log had is not needed any more.
+    let mut log = disk.bytes(Which::Log);
+    assert!(log[4_096..].iter().any(|byte| *byte != 0));
+    log[4_096..].fill(0);
+    disk.set_bytes(Which::Log, log);
+    assert_eq!(open(&disk, Config::default()).get("a", "k").await.unwrap().unwrap(), "v");
+}
+
+#[tokio::test]
+async fn the_file_does_not_grow_without_end_between_two_checkpoints() {
+    let (disk, state) = with_log_of(4_000);
+    let key = |n: u64| format!("key-{n}");
+    let all: Vec<_> = (0..900).map(|n| set(&key(n), vec![1; 400])).collect();
+    state.write("a", all).await.unwrap();
+    disk.wait_for_flushes(Which::Log, 1);
+    let before = disk.bytes(Which::Database).len();
+    let random = &mut Random(7);
+    for n in 0..3_000 {
+        state.write("a", vec![set(&key(random.below(900)), vec![n as u8; 400])]).await.unwrap();
+    }
+    let after = disk.bytes(Which::Database).len();
+    // Every page that the checkpoint needs was replaced once, and redb grows a small file by doubling it.
+    assert!(after <= 4 * before, "{after} bytes, after {before}");
 }
