@@ -2,7 +2,7 @@
 //! operations, in their order, and none that was acknowledged is missing.
 
 use std::collections::BTreeMap;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use wharf_call::BoxFuture;
 
@@ -24,6 +24,7 @@ type Batch = Vec<Step>;
 
 fn workload(random: &mut Random) -> Vec<Batch> {
     let mut batch = || {
+        let steps = if random.below(3) == 0 { 4 } else { 1 };
         let mut step = |_| {
             let bucket = if random.below(3) == 0 { "b" } else { "a" };
             let key = format!("key-{}", random.below(8));
@@ -39,7 +40,6 @@ fn workload(random: &mut Random) -> Vec<Batch> {
                 n => Step::Write(bucket, vec![set(&key, n.to_string())]),
             }
         };
-        let steps = if random.below(3) == 0 { 4 } else { 1 };
         (0..steps).map(&mut step).collect()
     };
     (0..40).map(|_| batch()).collect()
@@ -69,7 +69,7 @@ impl Step {
             Step::Swap(bucket, key, value) => make(*bucket, &set(key, value.clone())),
             Step::Increment(bucket, key, delta) => {
                 let before = content.get(&(*bucket, key.clone()));
-                let before = before.map_or(0, |text| std::str::from_utf8(text).unwrap().parse().unwrap());
+                let before = before.map_or(0_i64, |text| std::str::from_utf8(text).unwrap().parse().unwrap());
                 content.insert((*bucket, key.clone()), Bytes::from((before + delta).to_string()));
             }
         }
@@ -118,12 +118,16 @@ async fn cut_at(step: usize, workload: &[Batch], random: &mut Random) -> bool {
             for step in batch {
                 let mut running = step.begin(&state, &before);
                 step.on(&mut before);
-                assert!(running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-                steps.push((step, running));
+                // Hands it over; it may even be done.
+                let early = running.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                steps.push((step, running, early));
             }
             let mut failed = false;
-            for (step, running) in steps {
-                let result = running.await;
+            for (step, running, early) in steps {
+                let result = match early {
+                    Poll::Ready(result) => result,
+                    Poll::Pending => running.await,
+                };
                 assert!(result.is_ok() || is_unavailable(&result), "{result:?}");
                 assert!(!(failed && result.is_ok()), "an operation was acknowledged after a failure");
                 if result.is_err() && !failed {

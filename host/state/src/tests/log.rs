@@ -11,7 +11,7 @@ fn used_log(pages: usize) -> (Arc<Disk>, Log) {
     let mut log = Log::make(&disk, ID, (1 + pages) * PAGE).unwrap();
     log.begin(1);
     for n in 0..pages {
-        log.append(&vec![n as u8; 4_000]).unwrap();
+        log.append(&[n as u8; 4_000]).unwrap();
     }
     log.begin(2);
     (disk, log)
