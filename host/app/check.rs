@@ -51,6 +51,7 @@ fn component(manifest: &Manifest, entry: &PluginEntry) -> Result<Inspection, Ref
         return Err(Refusal::new(Stage::Inspect, problem));
     }
     inspection.check_grants(&entry.config)?;
+    entry.config.grants.dirs.check().map_err(|message| Refusal::new(Stage::Grant, message))?;
     Ok(inspection)
 }
 

@@ -376,7 +376,7 @@ async fn load_new(engine: &Engine, entry: &PluginEntry) -> Result<(Arc<Plugin>, 
     let digest = sha256_hex(&bytes);
     let artifact = compile(engine, entry, bytes).await?;
     let source = entry.component.display().to_string();
-    Ok((Plugin::load(engine, entry.config.clone(), artifact, &source).await?, digest))
+    Ok((Plugin::load(entry.config.clone(), artifact, &source).await?, digest))
 }
 
 /// Says so when a plugin takes longer than a moment: compiling a large component takes seconds.

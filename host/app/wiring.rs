@@ -10,9 +10,10 @@ use tokio::net::TcpListener;
 use wharf_admin::{AdminServer, Token};
 use wharf_budget::Budget;
 use wharf_call::Memory;
-use wharf_engine::Engine;
+use wharf_engine::{Engine, Ports};
 use wharf_gateway::{Gateway, Listener, Routes};
 use wharf_telemetry::Telemetry;
+use wharf_upstream::Upstream;
 
 use crate::manifest::Manifest;
 use crate::reload::{Controls, Reloader};
@@ -52,7 +53,9 @@ impl Host {
 
         let budget = manifest.memory_total.map_or_else(Budget::for_machine, Budget::new);
         let memory: Arc<dyn Memory> = Arc::new(budget);
-        let engine = Engine::new(manifest.engine.clone(), memory.clone()).map_err(one)?;
+        let outbound = Arc::new(Upstream::new(wharf_upstream::Config::default(), memory.clone()));
+        let ports = Ports { memory: memory.clone(), outbound };
+        let engine = Engine::new(manifest.engine.clone(), ports).map_err(one)?;
 
         let http_config = manifest.http.clone();
         let admin_listen = manifest.admin.listen;

@@ -20,7 +20,10 @@ mod swap;
 
 mod cases;
 mod contain;
+mod dirs;
+mod egress;
 mod refusals;
+mod tcp;
 
 mod admin;
 mod logs;

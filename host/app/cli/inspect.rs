@@ -67,7 +67,7 @@ fn describe(file: &str, inspection: &Inspection) -> String {
     for import in imports {
         let need = match &import.need {
             Need::Always => "always there".to_owned(),
-            Need::Grant { line } => format!("needs in wharf.toml: {line}"),
+            Need::Grant { section, line } => format!("needs in wharf.toml, in {section}: {line}"),
             Need::NotOffered => "not offered by this version of wharf".to_owned(),
         };
         let _ = writeln!(out, "  {:width$}  {need}", import.interface);
@@ -100,7 +100,10 @@ mod tests {
             exports: vec!["wharf:plugin/handler@0.1.0".into()],
             imports: vec![
                 import("wasi:io/streams@0.2.12", Need::Always),
-                import("wasi:config/store@0.2.0", Need::Grant { line: "[plugin.NAME] config = {}".into() }),
+                import(
+                    "wasi:config/store@0.2.0",
+                    Need::Grant { section: "[plugin.NAME]".into(), line: "config = {}".into() },
+                ),
                 import("acme:x/y", Need::NotOffered),
             ],
             wit: "package a:b;\n\nworld c {}\n".into(),
@@ -110,7 +113,7 @@ mod tests {
              is       wharf:plugin/handler@0.1.0, with start, health and stop hooks\n\n\
              exports\n  wharf:plugin/handler@0.1.0\n\n\
              imports\n  wasi:io/streams@0.2.12   always there\n\
-             \x20 wasi:config/store@0.2.0  needs in wharf.toml: [plugin.NAME] config = {{}}\n\
+             \x20 wasi:config/store@0.2.0  needs in wharf.toml, in [plugin.NAME]: config = {{}}\n\
              \x20 acme:x/y                 not offered by this version of wharf\n\n\
              wit\n  package a:b;\n\n  world c {{}}\n",
             "ab".repeat(32)

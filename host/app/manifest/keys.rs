@@ -37,6 +37,8 @@ pub(super) enum Kind {
     Choice(&'static [&'static str]),
     Texts,
     TextTable,
+    /// An array of strings or, with more to say, tables; what it is an array of.
+    Entries(&'static str),
     /// A section of its own.
     Table,
 }
@@ -59,6 +61,7 @@ impl fmt::Display for Kind {
                 f.write_str(&names.join(" or "))
             }
             Kind::Texts => f.write_str("an array of strings"),
+            Kind::Entries(of) => write!(f, "an array of {of}"),
             Kind::TextTable => f.write_str("a table of strings"),
             Kind::Table => f.write_str("a table"),
         }
@@ -88,7 +91,7 @@ macro_rules! keys {
     (@example $default:literal) => { $default };
 }
 
-use Kind::{Address, Choice, Count, Flag, Path, Size, Table, Text, TextTable, Texts, Time};
+use Kind::{Address, Choice, Count, Entries, Flag, Path, Size, Table, Text, TextTable, Texts, Time};
 pub(super) const KEYS: &[Key] = keys! {
     "app" {
         "name": Text, "required" e.g. "\"notes\"", "The application: 1 to 64 of `a-z`, `0-9`, `-`, `_`.";
@@ -143,6 +146,9 @@ pub(super) const KEYS: &[Key] = keys! {
     }
     "plugin.NAME.grants" {
         "env": TextTable, "none" e.g. "{ LANG = \"C\" }", "Environment variables; there are none without it.";
+        "http": Entries("origins"), "none" e.g. "[\"https://api.example.com\"]", "Where its own requests may go; see [Outbound HTTP](#outbound-http).";
+        "dirs": Entries("tables"), "none" e.g. "[{ path = \"data\", at = \"/data\", write = true }]", "Directories, read-only unless `write` is set; see [Directories](#directories).";
+        "tcp": Entries("peers"), "none" e.g. "[\"db.example.com:5432\"]", "Whom it may connect to over TCP; see [TCP](#tcp).";
     }
     "plugin.NAME.limits" {
         "memory": Size(64 * KIB, 4 * GIB), "\"64MiB\"", "Memories and tables of one instance; at most `engine.memory`.";
@@ -152,6 +158,12 @@ pub(super) const KEYS: &[Key] = keys! {
         "request_body": Size(0, TIB), "\"16MiB\"", "The body of a request; at most `http.body_bytes`.";
         "response_body": Size(0, TIB), "\"1GiB\"", "The body of a response.";
         "response_headers": Size(256, MIB), "\"64KiB\"", "All header fields of a response.";
+        "http_calls": Count(1, 100_000), "256", "Outbound calls at once, each until its response has been read; one more fails at once.";
+        "http_connections": Count(1, 10_000), "64", "Outbound connections at once; a call that needs one more waits for its connect timeout.";
+        "http_response_body": Size(0, TIB), "\"1GiB\"", "The body of an outbound call's response.";
+        "http_response_headers": Size(8 * KIB, MIB), "\"64KiB\"", "All header fields of an outbound call's response.";
+        "http_idle": Time(1, HOUR), "\"30s\"", "How long an outbound connection is kept without a call.";
+        "handles": Count(16, 10_000), "10000; 256 with `dirs` or `tcp`" e.g. "256", "What one instance may hold open at once: bodies, streams, files, sockets.";
     }
     "plugin.NAME.pool" {
         "max": Count(1, 10_000), "64", "Instances at once; at most `engine.instances`.";
@@ -168,13 +180,10 @@ pub(super) const KEYS: &[Key] = keys! {
 
 /// Keys that the design has and this version does not: refused, because a key that does nothing is a lie.
 pub(super) const LATER: &[(&str, &str, &str)] = &[
-    ("plugin.NAME.grants", "http", "a plugin cannot make requests of its own"),
     ("plugin.NAME.grants", "keyvalue", "a plugin has no key-value store"),
     ("plugin.NAME.grants", "models", "a plugin cannot run models"),
     ("plugin.NAME.grants", "plugins", "a plugin cannot call other plugins"),
     ("plugin.NAME.grants", "secrets", "a plugin is given no secrets"),
-    ("plugin.NAME.grants", "filesystem", "a plugin has no file system"),
-    ("plugin.NAME.grants", "tcp", "a plugin has no sockets"),
     ("plugin.NAME.pool", "concurrency", "an instance serves one call at a time"),
     (
         "plugin.NAME.pool",

@@ -1,5 +1,6 @@
 //! The sections, in the order in which a manifest has them.
 
+mod grants;
 mod plugin;
 mod route;
 
@@ -57,7 +58,8 @@ fn sections(problems: &mut Problems<'_>, root: &DeTable<'_>) -> Option<Manifest>
     let memory_total = memory.size(problems, "total").map(|found| found.value);
     let log = section(problems, "log");
     let log = read_log(problems, &log);
-    let plugins = read_plugins(problems, root, &Ceilings { dir: &dir, engine: &engine, http: &http });
+    let ceilings = Ceilings { dir: &dir, manifest: &path, data: &data, engine: &engine, http: &http };
+    let plugins = read_plugins(problems, root, &ceilings);
     let routes = read_routes(problems, root, &plugins);
     warn_of_idle_plugins(problems, &plugins, &routes);
     refuse_equal_routes(problems, &routes);

@@ -310,6 +310,23 @@ impl<'t> Section<'t> {
         Some(Found { value: texts, at: value.span() })
     }
 
+    /// What stands in an array of entries, each to be read further.
+    pub(super) fn entries(&self, problems: &mut Problems<'_>, name: &str) -> &'t [Spanned<DeValue<'t>>] {
+        let found = self.get(problems, name, |value, kind| {
+            value.as_array().ok_or_else(|| match value.as_str() {
+                Some(text) => Wrong {
+                    what: "must be an array, also for one entry".into(),
+                    instead: Some(format!("[{text:?}]")),
+                },
+                None => Wrong::kind(value, kind),
+            })
+        });
+        match found {
+            Some(found) => &found.value[..],
+            None => &[],
+        }
+    }
+
     /// A table of strings. Anything else in it is not converted: what a plugin is given is what is written.
     pub(super) fn text_table(
         &self,

@@ -1,18 +1,22 @@
-//! Outbound HTTP on behalf of a plugin: the port, what a manifest can grant, and what can go wrong.
+//! What plugins reach outside of the host, over HTTP and over TCP of their own: the ports, what a manifest can
+//! grant, and what can go wrong.
 //!
 //! Implemented by `wharf-upstream`, by fakes in tests. Start with [`Egress`], then [`OriginGrant`].
 
 mod destination;
 mod error;
 mod grants;
+mod peers;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
 
 pub use destination::{Destination, DestinationHost, Scheme};
 pub use error::{EgressCode, EgressError};
-pub use grants::{EgressGrants, OriginGrant};
+pub use grants::{EgressGrants, GrantError, OriginGrant};
+pub use peers::{PeerError, PeerGrant, PeerGrants, Peers};
 
 use crate::{Body, BoxFuture, Deadline};
 
@@ -47,6 +51,25 @@ pub trait Egress: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Response<Body>, EgressError>>;
 }
 
+/// Where plugins get their ways out from. Implemented by `wharf-upstream`.
+pub trait Outbound: Send + Sync + 'static {
+    /// The way out for one generation of the plugin `name`, with connections of its own.
+    ///
+    /// It may read files, so it is called while a generation is prepared, and not on the executor.
+    ///
+    /// # Errors
+    /// What this machine lacks, and what to do about it.
+    fn open(
+        &self,
+        name: &str,
+        grants: &EgressGrants,
+        limits: EgressLimits,
+    ) -> Result<Arc<dyn Egress>, String>;
+
+    /// The peers of one generation of the plugin `name`.
+    fn peers(&self, name: &str, grants: &PeerGrants) -> Arc<dyn Peers>;
+}
+
 /// How long a call may take, and whether it follows redirects: wasi:http's `request-options`, and more.
 ///
 /// Timeouts of more than a day count as a day.
@@ -76,6 +99,37 @@ impl Default for EgressOptions {
             between_bytes_timeout: Duration::from_secs(30),
             deadline: Deadline::NONE,
             follow: 0,
+        }
+    }
+}
+
+/// What one plugin may use up with its outbound calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EgressLimits {
+    /// Calls at once, from `send` to the last byte of the response; one more fails at once. Default 256.
+    pub calls_max: usize,
+    /// Connections at once, idle ones included. A call that needs one more closes the one that is idle
+    /// longest, or waits for `connect_timeout`. Default 64.
+    pub connections_max: usize,
+    /// The head of a response, in bytes. Default 64 KiB; at least 8 KiB.
+    pub response_header_bytes_max: usize,
+    /// How many header fields a response may have. Default 100. HTTP/2 bounds their bytes only.
+    pub response_header_count_max: usize,
+    /// The body of a response, in bytes. Default 1 GiB.
+    pub response_body_bytes_max: u64,
+    /// How long a connection may stay without a call. Default 30 s.
+    pub idle_timeout: Duration,
+}
+
+impl Default for EgressLimits {
+    fn default() -> Self {
+        EgressLimits {
+            calls_max: 256,
+            connections_max: 64,
+            response_header_bytes_max: 64 << 10,
+            response_header_count_max: 100,
+            response_body_bytes_max: 1 << 30,
+            idle_timeout: Duration::from_secs(30),
         }
     }
 }

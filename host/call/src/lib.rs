@@ -12,6 +12,7 @@ mod body;
 mod deadline;
 pub mod egress;
 mod failure;
+pub mod hop_by_hop;
 mod invocation;
 mod key_value;
 pub mod ports;
@@ -19,7 +20,10 @@ mod trace;
 
 pub use body::{Body, StreamBody};
 pub use deadline::Deadline;
-pub use egress::{Egress, EgressCode, EgressError, EgressGrants, EgressOptions, OriginGrant};
+pub use egress::{
+    Egress, EgressCode, EgressError, EgressGrants, EgressLimits, EgressOptions, OriginGrant, Outbound,
+    PeerGrants, Peers,
+};
 pub use failure::{Failure, Kind, Origin, Retry};
 pub use invocation::{Caller, Invocation, RequestId};
 pub use key_value::{Change, KEY_BYTES_MAX, KeyPage, KeyValue, KeyValueError, Swap};

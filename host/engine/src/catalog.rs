@@ -13,7 +13,7 @@ use crate::config::PluginConfig;
 use crate::exchange;
 use crate::generation::{Generation, now_s};
 use crate::metrics;
-use crate::runtime::{Artifact, Engine};
+use crate::runtime::Artifact;
 
 /// A plugin of the manifest. Routes point at it; what it serves changes under them.
 ///
@@ -21,7 +21,6 @@ use crate::runtime::{Artifact, Engine};
 /// it to its end, so each answer is entirely from one generation.
 pub struct Plugin {
     name: String,
-    engine: Engine,
     serving: ArcSwap<Generation>,
     history: Mutex<History>,
     numbers: AtomicU64,
@@ -50,16 +49,14 @@ impl Plugin {
     /// # Errors
     /// The step that refused, from [`Stage::Grant`] to [`Stage::Health`].
     pub async fn load(
-        engine: &Engine,
         config: PluginConfig,
         artifact: Arc<Artifact>,
         source: &str,
     ) -> Result<Arc<Self>, Refusal> {
         let name = config.name.clone();
-        let first =
-            Generation::prepare(1, Arc::new(config), artifact, source.to_owned(), engine.memory().clone())
-                .await
-                .inspect_err(|refusal| report(&name, source, refusal))?;
+        let first = Generation::prepare(1, Arc::new(config), artifact, source.to_owned())
+            .await
+            .inspect_err(|refusal| report(&name, source, refusal))?;
         metrics::loaded(&name, "serving");
         tracing::info!(
             plugin = name,
@@ -70,7 +67,6 @@ impl Plugin {
         );
         Ok(Arc::new(Plugin {
             name,
-            engine: engine.clone(),
             serving: ArcSwap::new(first),
             history: Mutex::default(),
             numbers: AtomicU64::new(1),
@@ -88,8 +84,7 @@ impl Plugin {
         source: &str,
     ) -> Result<Candidate, Refusal> {
         let number = self.numbers.fetch_add(1, Relaxed) + 1;
-        let budget = self.engine.memory().clone();
-        Generation::prepare(number, Arc::new(config), artifact, source.to_owned(), budget)
+        Generation::prepare(number, Arc::new(config), artifact, source.to_owned())
             .await
             .map(Candidate)
             .inspect_err(|refusal| self.refused(source, refusal))

@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use wharf_call::{EgressGrants, EgressLimits, PeerGrants};
+
 /// The `[engine]` section of the manifest: ceilings that are fixed when the host starts.
 ///
 /// The pooling allocator reserves address space for its slots once; a change of any of these needs a
@@ -52,6 +54,34 @@ pub struct Grants {
     pub config: Option<BTreeMap<String, String>>,
     /// Environment variables for `wasi:cli/environment`; it is empty without them.
     pub env: BTreeMap<String, String>,
+    /// Origins for `wasi:http/client` and `wasi:http/outgoing-handler`; neither is there without one.
+    pub http: EgressGrants,
+    /// Directories for `wasi:filesystem`; there are none without it.
+    pub dirs: DirGrants,
+    /// Peers for `wasi:sockets`, which is not there without one.
+    pub tcp: PeerGrants,
+}
+
+/// The directories that a plugin is given, and what none of them may hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DirGrants {
+    /// In the order of the manifest.
+    pub dirs: Vec<DirGrant>,
+    /// Directories of the host's own: none that is granted may lie in one, or hold one.
+    pub secret: Vec<PathBuf>,
+    /// Files that decide what the host runs: none that is granted for writing may hold one.
+    pub code: Vec<PathBuf>,
+}
+
+/// One directory of `grants.dirs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirGrant {
+    /// The directory of the host.
+    pub path: PathBuf,
+    /// Where the guest finds it: an absolute path.
+    pub at: String,
+    /// Whether the guest may change what is in it.
+    pub write: bool,
 }
 
 /// `[plugin.NAME.limits]`. Each is enforced; what exceeds one is refused, ended or cut, and named.
@@ -72,6 +102,11 @@ pub struct Limits {
     pub response_body_bytes: u64,
     /// All header fields of a response, in bytes. Default 64 KiB.
     pub response_header_bytes: usize,
+    /// What its own requests may use up: the keys that begin with `http_`.
+    pub egress: EgressLimits,
+    /// Resources of the host that one instance may hold at once: bodies, streams, open files, sockets. Default
+    /// 10,000, and 256 for a plugin that may open files or sockets.
+    pub handles: usize,
 }
 
 impl Default for Limits {
@@ -84,6 +119,8 @@ impl Default for Limits {
             request_body_bytes: 16 << 20,
             response_body_bytes: 1 << 30,
             response_header_bytes: 64 << 10,
+            egress: EgressLimits::default(),
+            handles: 10_000,
         }
     }
 }

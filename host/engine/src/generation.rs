@@ -6,8 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use wasmtime::component::InstancePre;
 use wharf_call::ports::{GenerationStatus, Refusal, Stage};
-use wharf_call::{Failure, Kind, Memory};
+use wharf_call::{Failure, Kind};
 
+use crate::capabilities::Capabilities;
 use crate::config::PluginConfig;
 use crate::instance::{Hook, HookError, Instance};
 use crate::lease::stop;
@@ -28,7 +29,7 @@ pub(crate) struct Generation {
     loaded_at_s: u64,
     pre: InstancePre<State>,
     exports: Exports,
-    budget: Arc<dyn Memory>,
+    granted: Arc<Capabilities>,
 }
 
 impl Generation {
@@ -42,10 +43,10 @@ impl Generation {
         plugin: Arc<PluginConfig>,
         artifact: Arc<Artifact>,
         source: String,
-        budget: Arc<dyn Memory>,
     ) -> Result<Arc<Self>, Refusal> {
         artifact.inspection().check_grants(&plugin)?;
         let (pre, exports) = artifact.link()?;
+        let granted = Capabilities::open(&plugin, artifact.ports()).await?;
         let generation = Arc::new(Generation {
             number,
             pool: Pool::new(plugin.pool.clone()),
@@ -57,7 +58,7 @@ impl Generation {
             exports,
             plugin,
             artifact,
-            budget,
+            granted,
         });
         let mut first = generation
             .instance()
@@ -109,7 +110,7 @@ impl Generation {
 
     async fn instance(&self) -> Result<Instance, Failure> {
         let instance =
-            Instance::new(&self.pre, &self.exports, &self.plugin, self.number, self.budget.clone()).await?;
+            Instance::new(&self.pre, &self.exports, &self.plugin, self.number, &self.granted).await?;
         self.pool.made();
         self.metrics.made.increment(1);
         Ok(instance)

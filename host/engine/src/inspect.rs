@@ -48,8 +48,10 @@ pub struct ImportUse {
 pub enum Need {
     /// Every plugin has it.
     Always,
-    /// The manifest has to give it; the line, to stand under `[plugin.NAME]`.
+    /// The manifest has to give it.
     Grant {
+        /// The section to write it in: `[plugin.NAME]` or `[plugin.NAME.grants]`.
+        section: String,
         /// The manifest line.
         line: String,
     },
@@ -71,10 +73,11 @@ impl Inspection {
             .filter_map(|import| match imports::offer(&import.interface) {
                 Offer::Always => None,
                 Offer::Grant { granted, .. } if granted(&plugin.grants) => None,
-                Offer::Grant { line, .. } => Some(format!(
+                Offer::Grant { section, line, .. } => Some(format!(
                     "plugin {name:?} imports {}, which it was not granted. Add to wharf.toml:\n  \
-                     [plugin.{name}]\n  {line}",
-                    import.interface
+                     {}\n  {line}",
+                    import.interface,
+                    header(name, section),
                 )),
                 Offer::No => Some(format!(
                     "plugin {name:?} imports {}, which this version of wharf does not offer: no line in \
@@ -221,9 +224,17 @@ fn no_world(exports: &[String], imports: &[ImportUse]) -> String {
 fn need(interface: &str) -> Need {
     match imports::offer(interface) {
         Offer::Always => Need::Always,
-        Offer::Grant { line, .. } => Need::Grant { line: line.to_owned() },
+        Offer::Grant { section, line, .. } => {
+            Need::Grant { section: header("NAME", section), line: line.to_owned() }
+        }
         Offer::No => Need::NotOffered,
     }
+}
+
+/// `[plugin.notes]`, or a section of it.
+fn header(plugin: &str, section: &str) -> String {
+    let dot = if section.is_empty() { "" } else { "." };
+    format!("[plugin.{plugin}{dot}{section}]")
 }
 
 fn print_wit(resolve: &Resolve, id: WorldId) -> String {

@@ -9,9 +9,10 @@ use http::Request;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 use wharf_bindings::lifecycle_0_1::wharf::plugin::types::Failure as HookFailure;
-use wharf_call::{Body, Failure, Invocation, Kind, Memory};
+use wharf_call::{Body, Failure, Invocation, Kind};
 
 use crate::answer::Answer;
+use crate::capabilities::Capabilities;
 use crate::config::PluginConfig;
 use crate::epoch::{CpuExceeded, Meter};
 use crate::limits::Denied;
@@ -66,9 +67,12 @@ impl Instance {
         exports: &Exports,
         plugin: &Arc<PluginConfig>,
         generation: u64,
-        budget: Arc<dyn Memory>,
+        granted: &Capabilities,
     ) -> Result<Self, Failure> {
-        let mut store = Store::new(pre.engine(), State::new(plugin.clone(), generation, budget));
+        let state = State::new(plugin.clone(), generation, granted).map_err(|error| {
+            Failure::new(Kind::Internal, Kind::Internal.title()).with_private(format!("{error:#}"))
+        })?;
+        let mut store = Store::new(pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
         let hostcall_bytes = usize::try_from(plugin.limits.memory_bytes).unwrap_or(usize::MAX);
         store.set_hostcall_fuel(hostcall_bytes.max(HOSTCALL_BYTES_MIN));
@@ -118,11 +122,12 @@ impl Instance {
     ) -> Result<Begun, Failure> {
         self.calls += 1;
         let Instance { store, exports, .. } = self;
-        let state = store.data();
+        let state = store.data_mut();
         let limit = state.plugin.limits.request_body_bytes;
         let (parts, body) = request.into_parts();
         let body = RequestBody::new(body, limit, state.meter.clone());
         state.log.set_request(Some(invocation.request_id.clone()));
+        state.egress.begin(&invocation, answer);
         exports
             .world
             .begin(store, Request::from_parts(parts, body), invocation, answer)
@@ -143,7 +148,9 @@ impl Instance {
         };
         match ran.map_err(|_| Ended::Cpu).and_then(|ran| ran.map_err(Ended::Trapped)) {
             Ok(()) => {
-                store.data().log.set_request(None);
+                let state = store.data_mut();
+                state.log.set_request(None);
+                state.egress.end();
                 Ok(())
             }
             Err(ended) => Err(ended.into_failure(store)),

@@ -10,6 +10,7 @@
 //! `worlds/`. What bounds a guest is in `epoch.rs` and `limits.rs`; what it is offered in `imports/`.
 
 mod answer;
+mod capabilities;
 mod catalog;
 mod compile;
 mod config;
@@ -30,7 +31,8 @@ mod runtime;
 mod state;
 mod worlds;
 
+pub use capabilities::Ports;
 pub use catalog::{Candidate, Plugin};
-pub use config::{EngineConfig, Grants, Limits, PluginConfig, PoolConfig};
+pub use config::{DirGrant, DirGrants, EngineConfig, Grants, Limits, PluginConfig, PoolConfig};
 pub use inspect::{ImportUse, Inspection, Need, inspect, sha256_hex};
 pub use runtime::{Artifact, Engine};

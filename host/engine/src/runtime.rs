@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
-use wharf_call::Memory;
 use wharf_call::ports::{Refusal, Stage};
 
+use crate::capabilities::Ports;
 use crate::compile::Compiler;
 use crate::config::EngineConfig;
 use crate::epoch::Ticker;
@@ -36,7 +36,7 @@ struct Inner {
     compiler: Compiler,
     linker: Linker<State>,
     config: EngineConfig,
-    memory: Arc<dyn Memory>,
+    ports: Ports,
     _ticker: Ticker,
 }
 
@@ -46,7 +46,7 @@ impl Engine {
     /// # Errors
     /// When the machine cannot give the address space, or the cache directory cannot be used; the text
     /// names the manifest key.
-    pub fn new(config: EngineConfig, memory: Arc<dyn Memory>) -> Result<Self, String> {
+    pub fn new(config: EngineConfig, ports: Ports) -> Result<Self, String> {
         metrics::describe();
         let engine = wasmtime::Engine::new(&wasmtime_config(&config)).map_err(|error| {
             format!(
@@ -62,7 +62,7 @@ impl Engine {
         let compiler = Compiler::open(engine, config.cache_dir.clone()).map_err(|error| {
             format!("[engine] cache = {:?} cannot be used: {error}", config.cache_dir.display())
         })?;
-        Ok(Engine(Arc::new(Inner { compiler, linker, config, memory, _ticker: ticker })))
+        Ok(Engine(Arc::new(Inner { compiler, linker, config, ports, _ticker: ticker })))
     }
 
     /// Makes a component ready to run: inspects, compiles or finds it in the cache, off the executor.
@@ -98,10 +98,6 @@ impl Engine {
             .map_err(|error| Refusal::new(Stage::Compile, format!("{error:#}")))?;
         Ok(Arc::new(Artifact { inspection, kind, component, engine: self.clone() }))
     }
-
-    pub(crate) fn memory(&self) -> &Arc<dyn Memory> {
-        &self.0.memory
-    }
 }
 
 /// A component with its code. Shared by all generations that run it.
@@ -131,6 +127,11 @@ impl Artifact {
     /// What is known of it without running it.
     pub fn inspection(&self) -> &Inspection {
         &self.inspection
+    }
+
+    /// What the engine uses of the rest of the host.
+    pub(crate) fn ports(&self) -> &Ports {
+        &self.engine.0.ports
     }
 
     /// Resolves all imports and finds all exports, so that an instance is made without looking up a name.

@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{
-    Error as HttpError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
-};
-use wharf_call::Memory;
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wharf_call::Peers;
 
+use crate::capabilities::Capabilities;
 use crate::config::PluginConfig;
 use crate::epoch::Meter;
+use crate::imports::http::GuestEgress;
 use crate::imports::output::{GuestLog, Output};
+use crate::imports::sockets;
 use crate::limits::MemoryLimiter;
 
-/// Handles to host resources that one instance may hold at a time.
-const HANDLES_MAX: usize = 10_000;
 /// The most random bytes that a guest may ask for in one call.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
 
@@ -24,14 +23,21 @@ pub(crate) struct State {
     pub(crate) meter: Arc<Meter>,
     pub(crate) limiter: MemoryLimiter,
     pub(crate) log: Arc<GuestLog>,
+    pub(crate) egress: GuestEgress,
+    pub(crate) peers: Option<Arc<dyn Peers>>,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    hooks: NoEgress,
     table: ResourceTable,
 }
 
 impl State {
-    pub(crate) fn new(plugin: Arc<PluginConfig>, generation: u64, budget: Arc<dyn Memory>) -> Self {
+    /// # Errors
+    /// When a granted directory cannot be given.
+    pub(crate) fn new(
+        plugin: Arc<PluginConfig>,
+        generation: u64,
+        granted: &Capabilities,
+    ) -> wasmtime::Result<Self> {
         let log = GuestLog::new(&plugin.name, generation);
         let mut wasi = WasiCtx::builder();
         wasi.stdout(Output::new("stdout", log.clone()))
@@ -40,20 +46,25 @@ impl State {
         for (name, value) in &plugin.grants.env {
             wasi.env(name, value);
         }
+        for dir in &granted.dirs {
+            dir.give(&mut wasi)?;
+        }
+        sockets::give(granted.peers.as_ref(), &mut wasi);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(plugin.limits.response_header_bytes);
         let mut table = ResourceTable::new();
-        table.set_max_capacity(HANDLES_MAX);
-        State {
+        table.set_max_capacity(plugin.limits.handles);
+        Ok(State {
             meter: Arc::new(Meter::new(plugin.limits.cpu)),
-            limiter: MemoryLimiter::new(plugin.limits.memory_bytes, budget),
+            limiter: MemoryLimiter::new(plugin.limits.memory_bytes, granted.memory.clone()),
+            egress: GuestEgress::new(granted.egress.clone()),
             wasi: wasi.build(),
             log,
             http,
-            hooks: NoEgress,
+            peers: granted.peers.clone(),
             table,
             plugin,
-        }
+        })
     }
 }
 
@@ -65,23 +76,6 @@ impl WasiView for State {
 
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
-    }
-}
-
-/// No outbound HTTP interface is linked, so nothing can reach this; if something did, it would be denied.
-struct NoEgress;
-
-type Sent =
-    Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), HttpError>> + Send>), HttpError>;
-
-impl WasiHttpHooks for NoEgress {
-    fn send_request(
-        &mut self,
-        _request: http::Request<WasiBody>,
-        _options: Option<RequestOptions>,
-        _sent: Box<dyn Future<Output = Result<(), HttpError>> + Send>,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
-        Box::new(async { Err(HttpError::HttpRequestDenied) })
+        WasiHttpCtxView { hooks: &mut self.egress, table: &mut self.table, ctx: &mut self.http }
     }
 }

@@ -10,14 +10,14 @@ use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use wharf_call::{Body, Deadline, Failure, Invocation, Kind};
+use wharf_call::{Body, Deadline, Failure, Invocation, Kind, hop_by_hop};
 
 use crate::connection::Conn;
 use crate::exchange::Exchange;
 use crate::path::NormalPath;
 use crate::response::ResponseBody;
 use crate::router::{Found, Route};
-use crate::{failure_response, hop_by_hop, identity, metrics, path, request_body, response, strict};
+use crate::{failure_response, identity, metrics, path, request_body, response, strict};
 
 /// Answers one request. Whatever happens in the layers, the client gets one response and the log one line:
 /// the exchange writes it when it is dropped, which is when the last byte is out or the client has gone.
@@ -41,7 +41,7 @@ async fn pass(exchange: &mut Exchange, head: &mut Parts, body: Incoming) -> Resu
     exchange.head_is_sound();
 
     // Hop-by-hop fields: out before anything is added, so that `connection` cannot name what the host adds.
-    hop_by_hop::strip_request(&mut head.headers);
+    hop_by_hop::strip(&mut head.headers);
 
     // Request id and trace: next, so that every refusal from here on can be found by the id the client knows.
     identity::establish(head, exchange);

@@ -24,7 +24,6 @@ mod pulse;
 mod chain;
 mod exchange;
 mod failure_response;
-mod hop_by_hop;
 mod identity;
 mod path;
 mod request_body;

@@ -11,10 +11,9 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
-use wharf_call::{Body, Failure, Kind};
+use wharf_call::{Body, Failure, Kind, hop_by_hop};
 
 use crate::exchange::{Exchange, Intake};
-use crate::hop_by_hop;
 use crate::metrics::refusal;
 
 /// Takes a request's body for the plugin.

@@ -9,12 +9,12 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use wharf_call::{Body, Failure, Kind};
+use wharf_call::{Body, Failure, Kind, hop_by_hop};
 
 use crate::exchange::Exchange;
 use crate::identity::{self, X_REQUEST_ID};
 use crate::pulse::Watched;
-use crate::{failure_response, hop_by_hop, metrics};
+use crate::{failure_response, metrics};
 
 /// Sends a plugin's response, or a 502 when it is not valid HTTP.
 pub(crate) fn deliver(response: Response<Body>, exchange: Exchange) -> Response<ResponseBody> {
@@ -66,7 +66,11 @@ pub(crate) fn deliver_checked(response: Response<Body>, mut exchange: Exchange) 
         body = Body::Empty;
     }
 
-    hop_by_hop::strip_response(&mut head.headers, http1 && matches!(body, Body::Stream(_)));
+    if http1 && matches!(body, Body::Stream(_)) {
+        hop_by_hop::strip_but_trailer(&mut head.headers);
+    } else {
+        hop_by_hop::strip(&mut head.headers);
+    }
     // hyper writes the date, from a cache that it renews once a second.
     head.headers.remove(DATE);
     head.headers.insert(&X_REQUEST_ID, identity::header_value(exchange.request_id().as_str().as_bytes()));

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use wharf_call::OriginGrant;
 use wharf_call::egress::DestinationHost;
 
 /// What kind of place an address is.
@@ -85,15 +84,15 @@ fn of_v6(address: Ipv6Addr) -> AddressKind {
     }
 }
 
-/// Whether `grant` allows to connect to `address`, which its host resolved to.
-pub(crate) fn permits(grant: &OriginGrant, address: IpAddr) -> bool {
+/// Whether a grant of `host`, `private` or not, allows to connect to `address`, which the host resolved to.
+pub(crate) fn permits(host: &DestinationHost, private: bool, address: IpAddr) -> bool {
     let kind = AddressKind::of(address);
-    match grant.host() {
+    match host {
         DestinationHost::Ip(granted) => *granted == address,
         host if host.is_localhost() => kind == AddressKind::Loopback,
         DestinationHost::Name(_) => match kind {
             AddressKind::Public => true,
-            AddressKind::Loopback | AddressKind::Private => grant.private(),
+            AddressKind::Loopback | AddressKind::Private => private,
             AddressKind::LinkLocal | AddressKind::Metadata | AddressKind::Reserved => false,
         },
     }
@@ -102,6 +101,8 @@ pub(crate) fn permits(grant: &OriginGrant, address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
+
+    use wharf_call::OriginGrant;
 
     use super::*;
 
@@ -145,7 +146,8 @@ mod tests {
             (plain("http://169.254.169.254"), "169.254.169.254", true),
             (plain("http://10.0.0.1"), "10.0.0.2", false),
         ] {
-            assert_eq!(permits(&grant, address.parse().unwrap()), expected, "{grant} {address}");
+            let permitted = permits(grant.host(), grant.private(), address.parse().unwrap());
+            assert_eq!(permitted, expected, "{grant} {address}");
         }
     }
 }

@@ -6,22 +6,19 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use wharf_call::egress::{Destination, DestinationHost, Scheme};
-use wharf_call::{EgressCode, EgressError, EgressGrants, Memory, Reservation};
+use wharf_call::{EgressCode, EgressError, EgressGrants, EgressLimits, Memory, Reservation};
 
 use crate::address::{self, AddressKind};
-use crate::config::Limits;
-use crate::resolve::Resolve;
+use crate::resolve::Lookups;
 use crate::upload::Upload;
 use crate::{failures, tls};
 
 /// How many addresses of one name are tried.
 const ADDRESSES_MAX: usize = 8;
-/// Names that one plugin may have looked up at once: a resolver that hangs holds a thread for each.
-const LOOKUPS_MAX: usize = 8;
 /// What a connection is paid for from the host's memory: buffers of hyper and of TLS.
 const CONNECTION_BYTES: u64 = 128 << 10;
 /// What an HTTP/2 peer may send before it is read, for one stream and for the connection.
@@ -34,12 +31,11 @@ const H2_PING_INTERVAL: std::time::Duration = std::time::Duration::from_secs(20)
 pub(crate) struct Connector {
     pub(crate) plugin: String,
     pub(crate) grants: EgressGrants,
-    pub(crate) limits: Limits,
-    pub(crate) resolver: Arc<dyn Resolve>,
+    pub(crate) limits: EgressLimits,
     /// `None` when no https origin is granted.
     pub(crate) tls: Option<Arc<ClientConfig>>,
     pub(crate) memory: Arc<dyn Memory>,
-    pub(crate) lookups: Arc<Semaphore>,
+    pub(crate) lookups: Lookups,
 }
 
 /// What sends requests on a connection.
@@ -55,10 +51,6 @@ pub(crate) struct Place {
 }
 
 impl Connector {
-    pub(crate) fn lookups() -> Arc<Semaphore> {
-        Arc::new(Semaphore::new(LOOKUPS_MAX))
-    }
-
     /// The place of one more connection: one of the plugin's, and some of the host's memory.
     pub(crate) fn place(&self, permit: OwnedSemaphorePermit) -> Result<Place, EgressError> {
         let memory = self.memory.reserve(CONNECTION_BYTES).ok_or_else(no_memory)?;
@@ -111,8 +103,10 @@ impl Connector {
             host if host.is_localhost() => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
             DestinationHost::Name(name) => self.look_up(name).await?,
         };
-        let permitted =
-            |ip: &IpAddr| self.grants.covering(destination).any(|grant| address::permits(grant, *ip));
+        let permitted = |ip: &IpAddr| {
+            let mut granted = self.grants.covering(destination);
+            granted.any(|grant| address::permits(grant.host(), grant.private(), *ip))
+        };
         // The canonical form is what is connected to: an IPv4-mapped address is not a second way.
         let addresses: Vec<SocketAddr> = found
             .iter()
@@ -133,16 +127,8 @@ impl Connector {
     }
 
     async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, EgressError> {
-        let failed = |why: String| EgressError::new(EgressCode::DnsError, format!("{name}: {why}"));
-        let permit = self.lookups.clone().acquire_owned().await.map_err(|error| failed(error.to_string()))?;
-        let (resolver, owned) = (self.resolver.clone(), name.to_owned());
-        // In a task: a lookup that nobody waits for any more goes on in its thread, and keeps its permit.
-        let lookup = tokio::spawn(async move {
-            let _permit = permit;
-            resolver.resolve(&owned).await
-        });
-        let found = lookup.await.map_err(|error| failed(error.to_string()))?;
-        found.map_err(|error| failed(error.to_string()))
+        let found = self.lookups.look_up(name).await;
+        found.map_err(|error| EgressError::new(EgressCode::DnsError, format!("{name}: {error}")))
     }
 
     fn prohibited(&self, destination: &Destination, ip: IpAddr) -> EgressError {

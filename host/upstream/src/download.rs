@@ -7,11 +7,11 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
-use wharf_call::{EgressCode, EgressError, Failure};
+use wharf_call::{EgressCode, EgressError, Failure, hop_by_hop};
 
+use crate::failures;
 use crate::pool::Lease;
 use crate::upload::Hold;
-use crate::{failures, fields};
 
 /// The body of a response. The peer is read when somebody reads here, and has to send something within
 /// `silence` of that. Its end gives the connection back; an error, or the drop before the end, closes it.
@@ -103,7 +103,7 @@ impl HttpBody for Download {
         let Some(left) = this.left.checked_sub(bytes) else { return this.cut(too_large()) };
         this.left = left;
         if let Some(trailers) = frame.trailers_mut() {
-            fields::clean_trailers(trailers);
+            hop_by_hop::strip_trailers(trailers);
         }
         if this.incoming.is_end_stream() {
             this.end();

@@ -8,20 +8,23 @@ use rustls::ClientConfig;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use wharf_call::egress::{Destination, Scheme};
-use wharf_call::{Body, BoxFuture, Egress, EgressCode, EgressError, EgressGrants, EgressOptions, Memory};
+use wharf_call::{
+    Body, BoxFuture, Egress, EgressCode, EgressError, EgressGrants, EgressLimits, EgressOptions, Memory,
+    Outbound, PeerGrants, Peers,
+};
 
-use crate::config::{Config, Limits};
+use crate::config::Config;
 use crate::connect::Connector;
 use crate::download::{self, Call, Download};
 use crate::exchange::{self, Answer, Head};
 use crate::metrics::EgressMetrics;
+use crate::peers::PluginPeers;
 use crate::pool::Pool;
-use crate::resolve::{Resolve, SystemResolver};
+use crate::refusals::Refusals;
+use crate::resolve::{Lookups, Resolve, SystemResolver};
 use crate::tls::RootsError;
 use crate::{fields, redirect, tls};
 
-/// Refusals of one plugin are logged at most this often; the line says how many there were since the last.
-const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// Longer timeouts count as this.
 const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -57,7 +60,7 @@ impl Upstream {
         &self,
         name: &str,
         grants: EgressGrants,
-        limits: Limits,
+        limits: EgressLimits,
     ) -> Result<PluginEgress, RootsError> {
         let tls = match grants.origins.iter().any(|grant| grant.scheme() == Scheme::Https) {
             true => Some(self.tls()?),
@@ -67,10 +70,9 @@ impl Upstream {
             plugin: name.to_owned(),
             grants,
             limits,
-            resolver: self.resolver.clone(),
             tls,
             memory: self.memory.clone(),
-            lookups: Connector::lookups(),
+            lookups: Lookups::new(self.resolver.clone()),
         });
         let metrics = EgressMetrics::register(name);
         let calls = Arc::new(Semaphore::new(limits.calls_max));
@@ -83,6 +85,24 @@ impl Upstream {
             return Ok(tls.clone());
         }
         Ok(tls.insert(tls::client_config(&self.config)?).clone())
+    }
+}
+
+impl Outbound for Upstream {
+    fn open(
+        &self,
+        name: &str,
+        grants: &EgressGrants,
+        limits: EgressLimits,
+    ) -> Result<Arc<dyn Egress>, String> {
+        match self.plugin(name, grants.clone(), limits) {
+            Ok(egress) => Ok(Arc::new(egress)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn peers(&self, name: &str, grants: &PeerGrants) -> Arc<dyn Peers> {
+        Arc::new(PluginPeers::new(name, grants.clone(), Lookups::new(self.resolver.clone())))
     }
 }
 
@@ -214,8 +234,12 @@ impl PluginEgress {
 
     fn log(&self, error: &EgressError) {
         let plugin = &self.pool.connector().plugin;
-        let refused =
-            matches!(error.code(), EgressCode::HttpRequestDenied | EgressCode::DestinationIpProhibited);
+        let refused = matches!(
+            error.code(),
+            EgressCode::HttpRequestDenied
+                | EgressCode::DestinationIpProhibited
+                | EgressCode::HttpRequestUriInvalid
+        );
         if !refused {
             tracing::debug!(plugin, error = error.code().name(), "{}", error.detail());
         } else if let Some(unlogged) = self.refusals.lock().next(Instant::now()) {
@@ -234,25 +258,6 @@ fn bounded(options: EgressOptions) -> EgressOptions {
     }
 }
 
-/// How many refusals there were since the last that was logged.
-#[derive(Default)]
-struct Refusals {
-    logged: Option<Instant>,
-    unlogged: u64,
-}
-
-impl Refusals {
-    /// Whether to log the refusal at `now`, and how many went without a line.
-    fn next(&mut self, now: Instant) -> Option<u64> {
-        if self.logged.is_some_and(|logged| now < logged + REFUSAL_LOG_INTERVAL) {
-            self.unlogged += 1;
-            return None;
-        }
-        self.logged = Some(now);
-        Some(std::mem::take(&mut self.unlogged))
-    }
-}
-
 /// Counts a call when it is over, one that the plugin drops included.
 struct Watched<'a> {
     metrics: &'a EgressMetrics,
@@ -263,21 +268,5 @@ struct Watched<'a> {
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
         self.metrics.ended(self.outcome, self.began.elapsed());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refusals_without_end_are_a_line_each_second() {
-        let (mut refusals, start) = (Refusals::default(), Instant::now());
-        assert_eq!(refusals.next(start), Some(0));
-        for _ in 0..1000 {
-            assert_eq!(refusals.next(start), None);
-        }
-        assert_eq!(refusals.next(start + REFUSAL_LOG_INTERVAL), Some(1000));
-        assert_eq!(refusals.next(start + REFUSAL_LOG_INTERVAL), None);
     }
 }

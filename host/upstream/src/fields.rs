@@ -1,12 +1,8 @@
 //! Which header fields go over the wire.
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, TE};
+use wharf_call::hop_by_hop;
 
-static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 static TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
 /// Takes out of a request what only the host decides: routing, framing, and what is about one connection.
@@ -15,7 +11,7 @@ static TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 /// because hyper needs it to know which trailers to send on HTTP/1.1.
 pub(crate) fn clean_request(headers: &mut HeaderMap) {
     let takes_trailers = headers.get(TE).is_some_and(|te| te == TRAILERS);
-    strip(headers);
+    hop_by_hop::strip_but_trailer(headers);
     for name in [&HOST, &CONTENT_LENGTH, &EXPECT, &PROXY_AUTHORIZATION] {
         headers.remove(name);
     }
@@ -26,37 +22,13 @@ pub(crate) fn clean_request(headers: &mut HeaderMap) {
 
 /// Takes out of a response what is about the connection to the peer.
 pub(crate) fn clean_response(headers: &mut HeaderMap) {
-    strip(headers);
-    headers.remove(TRAILER);
-}
-
-/// Takes out of trailers what would change the framing or the routing of a message (RFC 9110, section 6.5.1).
-pub(crate) fn clean_trailers(trailers: &mut HeaderMap) {
-    strip(trailers);
-    for name in [&TRAILER, &CONTENT_LENGTH, &HOST] {
-        trailers.remove(name);
-    }
-}
-
-/// Takes out the fields of RFC 9110, section 7.6.1, and those that `connection` names.
-fn strip(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        // A peer must not make the length vanish by naming it.
-        .filter(|name| *name != CONTENT_LENGTH)
-        .collect();
-    for name in
-        named.iter().chain([&CONNECTION, &KEEP_ALIVE, &PROXY_CONNECTION, &TE, &TRANSFER_ENCODING, &UPGRADE])
-    {
-        headers.remove(name);
-    }
+    hop_by_hop::strip(headers);
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderName;
+
     use super::*;
 
     fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {

@@ -1,4 +1,5 @@
-//! Outbound HTTP: what a plugin sends into the world, and what it must not reach.
+//! Outbound HTTP, and the peers of plugins that open TCP connections themselves: what a plugin sends into the
+//! world, and what it must not reach.
 //!
 //! An [`Upstream`] belongs to the host, and makes one [`PluginEgress`] for each generation of a plugin that
 //! was granted origins. Connections are pooled per plugin, so that no plugin travels on another's grant, and
@@ -19,6 +20,7 @@ mod redirect;
 
 mod address;
 mod connect;
+mod peers;
 mod pool;
 mod resolve;
 mod tls;
@@ -30,12 +32,14 @@ mod upload;
 
 mod failures;
 mod metrics;
+mod refusals;
 
 #[cfg(test)]
 mod tests;
 
 pub use address::AddressKind;
-pub use config::{Config, Limits};
+pub use config::Config;
 pub use egress::{PluginEgress, Upstream};
+pub use peers::PluginPeers;
 pub use resolve::{Resolve, SystemResolver};
 pub use tls::RootsError;

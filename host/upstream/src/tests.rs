@@ -3,6 +3,7 @@
 //! Calls over real sockets, to servers on loopback; only names are faked.
 
 mod calls;
+mod peers;
 mod pooling;
 mod redirects;
 mod refusals;

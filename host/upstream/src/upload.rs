@@ -8,9 +8,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use wharf_call::Body;
-
-use crate::fields;
+use wharf_call::{Body, hop_by_hop};
 
 /// The body of a request on its way to the peer. It writes down when the peer last took something, for the
 /// timeout that waits for the response, and holds a streamed body to the length that was announced for it.
@@ -71,7 +69,7 @@ impl HttpBody for Upload {
                     *left = rest;
                 }
                 if let Some(trailers) = frame.trailers_mut() {
-                    fields::clean_trailers(trailers);
+                    hop_by_hop::strip_trailers(trailers);
                 }
                 // hyper does not ask again once the announced length is out.
                 this.progress.moved(this.is_end_stream() || this.left == Some(0));

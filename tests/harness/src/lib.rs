@@ -22,6 +22,7 @@ mod log;
 pub mod process;
 mod raw;
 mod run;
+mod server;
 mod temp;
 
 pub use admin::{Admin, Metrics};
@@ -33,4 +34,5 @@ pub use load::{Load, Report, Seen};
 pub use log::Log;
 pub use raw::{Raw, Stopped};
 pub use run::{eventually, run, run_alone, within};
+pub use server::{Authority, Counts, Server};
 pub use temp::TempDir;

@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
-use wharf_engine::{EngineConfig, Grants, Limits, PluginConfig, PoolConfig};
+use wharf_call::EgressLimits;
+use wharf_engine::{DirGrants, EngineConfig, Grants, Limits, PluginConfig, PoolConfig};
 
+use super::grants::{read_dirs, read_env, read_http, read_tcp};
 use super::{number, slug};
 use crate::manifest::PluginEntry;
 use crate::manifest::section::{Found, Problems, Section, a};
@@ -13,6 +15,8 @@ use crate::manifest::units::show_size;
 /// What a plugin's own values are measured against.
 pub(super) struct Ceilings<'a> {
     pub(super) dir: &'a Path,
+    pub(super) manifest: &'a Path,
+    pub(super) data: &'a Path,
     pub(super) engine: &'a EngineConfig,
     pub(super) http: &'a wharf_gateway::Config,
 }
@@ -59,7 +63,21 @@ pub(super) fn read_plugins(
         let entry = read_plugin(problems, name, &section, ceilings);
         plugins.insert(name.to_owned(), Declared { name_at, entry });
     }
+    guard_dirs(&mut plugins, ceilings);
     plugins
+}
+
+/// Says what no directory that is granted may hold: known when all plugins are.
+fn guard_dirs(plugins: &mut BTreeMap<String, Declared>, ceilings: &Ceilings<'_>) {
+    let components = plugins.values().filter_map(|plugin| Some(plugin.entry.as_ref()?.component.clone()));
+    let code: Vec<PathBuf> = components.chain([ceilings.manifest.to_owned()]).collect();
+    let secret = [ceilings.data.to_owned(), ceilings.engine.cache_dir.clone()];
+    for entry in plugins.values_mut().filter_map(|plugin| plugin.entry.as_mut()) {
+        let dirs = &mut entry.config.grants.dirs;
+        if !dirs.dirs.is_empty() {
+            (dirs.secret, dirs.code) = (secret.to_vec(), code.clone());
+        }
+    }
 }
 
 fn read_plugin(
@@ -87,28 +105,23 @@ fn read_plugin(
         part("limits", "plugin.NAME.limits"),
         part("pool", "plugin.NAME.pool"),
     );
-    let env = read_env(problems, &grants);
-    let limits = read_limits(problems, &limits, ceilings);
+    let (env, http) = (read_env(problems, &grants), read_http(problems, &grants));
+    let dirs = DirGrants { dirs: read_dirs(problems, &grants, ceilings.dir), ..DirGrants::default() };
+    let tcp = read_tcp(problems, &grants);
+    let grants = Grants { config, env, http, dirs, tcp };
+    let limits = read_limits(problems, &limits, ceilings, &grants);
     let pool = read_pool(problems, &pool, ceilings);
     let Found { value: component, at: component_at } = component?;
-    let config = PluginConfig { name: name.to_owned(), grants: Grants { config, env }, limits, pool };
+    let config = PluginConfig { name: name.to_owned(), grants, limits, pool };
     Some(PluginEntry { config, component, sha256: sha256.map(|found| found.value), build, component_at })
 }
 
-fn read_env(problems: &mut Problems<'_>, grants: &Section<'_>) -> BTreeMap<String, String> {
-    let env = grants.text_table(problems, "env").unwrap_or_default();
-    for (name, value) in &env {
-        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-            let at = grants.entry("env").map_or(0..0, |(at, _)| at);
-            problems
-                .error(&at, format!("{name:?} cannot be an environment variable"))
-                .help("a name is not empty and has no `=`; neither it nor its value has a NUL character");
-        }
-    }
-    env
-}
-
-fn read_limits(problems: &mut Problems<'_>, limits: &Section<'_>, ceilings: &Ceilings<'_>) -> Limits {
+fn read_limits(
+    problems: &mut Problems<'_>,
+    limits: &Section<'_>,
+    ceilings: &Ceilings<'_>,
+    grants: &Grants,
+) -> Limits {
     let default = Limits::default();
     let memory = limits.size(problems, "memory");
     let memory_max = ceilings.engine.memory_bytes_max;
@@ -149,6 +162,32 @@ fn read_limits(problems: &mut Problems<'_>, limits: &Section<'_>, ceilings: &Cei
             limits.size(problems, "response_headers"),
             default.response_header_bytes,
         ),
+        egress: read_egress_limits(problems, limits),
+        handles: number(
+            limits.count(problems, "handles"),
+            // Each may be a file or a socket, of which a process has so many.
+            if grants.dirs.dirs.is_empty() && grants.tcp.peers.is_empty() { default.handles } else { 256 },
+        ),
+    }
+}
+
+/// The keys that begin with `http_`.
+fn read_egress_limits(problems: &mut Problems<'_>, limits: &Section<'_>) -> EgressLimits {
+    let default = EgressLimits::default();
+    let p = problems;
+    EgressLimits {
+        calls_max: number(limits.count(p, "http_calls"), default.calls_max),
+        connections_max: number(limits.count(p, "http_connections"), default.connections_max),
+        response_header_bytes_max: number(
+            limits.size(p, "http_response_headers"),
+            default.response_header_bytes_max,
+        ),
+        response_header_count_max: default.response_header_count_max,
+        response_body_bytes_max: number(
+            limits.size(p, "http_response_body"),
+            default.response_body_bytes_max,
+        ),
+        idle_timeout: limits.duration(p, "http_idle").unwrap_or(default.idle_timeout),
     }
 }
 

@@ -100,7 +100,7 @@ impl DestinationHost {
     ///
     /// # Errors
     /// What is wrong, as half a sentence.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         if let Some(literal) = text.strip_prefix('[') {
             let address = literal.strip_suffix(']').and_then(|literal| literal.parse::<Ipv6Addr>().ok());
             return address.map(|ip| DestinationHost::Ip(ip.into())).ok_or("it is no IPv6 address".into());

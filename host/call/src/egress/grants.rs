@@ -28,41 +28,40 @@ impl OriginGrant {
     ///
     /// # Errors
     /// What is wrong and, where there is one, what to write instead.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, GrantError> {
+        let wrong =
+            |what: &str, instead: Option<String>| GrantError { what: format!("{text:?} {what}"), instead };
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(format!("{text:?} has no scheme; write \"https://{text}\""));
+            return Err(wrong("has no scheme", Some(format!("https://{text}"))));
         };
         let Some(scheme) = Scheme::parse(scheme) else {
-            return Err(format!("{text:?}: only http and https can be granted"));
+            return Err(wrong("is neither http nor https, and nothing else can be granted", None));
         };
         let name = scheme.name();
         if let Some(end) = rest.find(['/', '?', '#']) {
-            let origin = &rest[..end];
-            return Err(format!(
-                "{text:?}: a grant ends after the host and its port; write \"{name}://{origin}\""
-            ));
+            let origin = format!("{name}://{}", &rest[..end]);
+            return Err(wrong("goes on after the host and its port, where a grant ends", Some(origin)));
         }
         if let Some((_, origin)) = rest.rsplit_once('@') {
-            return Err(format!(
-                "{text:?}: a grant has no user name or password; write \"{name}://{origin}\""
-            ));
+            return Err(wrong("has a user name or a password", Some(format!("{name}://{origin}"))));
         }
-        let in_text = |why: String| format!("{text:?}: {why}");
-        let (host, port) = split_authority(rest).map_err(in_text)?;
+        let not_a_host = |why: String| wrong(&format!("is no origin: {why}"), None);
+        let (host, port) = split_authority(rest).map_err(not_a_host)?;
         let (below, host) = match host.strip_prefix("*.") {
             Some(suffix) => (true, suffix),
             None => (false, host),
         };
         if host.contains('*') {
-            return Err(in_text("`*.` can only stand before a name, as in \"https://*.example.com\"".into()));
+            let why = "`*.` can only stand before a name, as in \"https://*.example.com\"";
+            return Err(not_a_host(why.into()));
         }
-        let host = DestinationHost::parse(host).map_err(in_text)?;
+        let host = DestinationHost::parse(host).map_err(not_a_host)?;
         match &host {
             DestinationHost::Ip(_) if below => {
-                return Err(in_text("there is nothing below an address".into()));
+                return Err(not_a_host("there is nothing below an address".into()));
             }
             DestinationHost::Ip(ip) if ip.is_unspecified() || ip.is_multicast() => {
-                return Err(in_text("it is not the address of a host".into()));
+                return Err(not_a_host("it is not the address of a host".into()));
             }
             _ => {}
         }
@@ -107,6 +106,26 @@ impl OriginGrant {
         host && self.scheme == destination.scheme && self.port == destination.port
     }
 }
+
+/// Why a grant cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantError {
+    /// What is wrong, as a sentence about the text, without its final stop.
+    pub what: String,
+    /// What to write instead, if that is known.
+    pub instead: Option<String>,
+}
+
+impl fmt::Display for GrantError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.instead {
+            Some(instead) => write!(f, "{}; write {instead:?}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+impl std::error::Error for GrantError {}
 
 /// As a value in the manifest: `"https://*.example.com"`, `{ origin = "http://db.internal", private = true }`.
 impl fmt::Display for OriginGrant {
@@ -189,7 +208,7 @@ mod tests {
     fn a_grant_that_is_not_an_origin_is_refused_with_the_fix() {
         for (text, part) in [
             ("api.example.com", "write \"https://api.example.com\""),
-            ("ftp://a.example", "only http and https"),
+            ("ftp://a.example", "neither http nor https"),
             ("https://a.example/", "write \"https://a.example\""),
             ("https://a.example/v1?x#y", "write \"https://a.example\""),
             ("https://me:secret@a.example", "write \"https://a.example\""),
@@ -203,7 +222,7 @@ mod tests {
             ("http://[ff02::1]", "not the address of a host"),
             ("http://bücher.example", "xn--"),
         ] {
-            let error = OriginGrant::parse(text).unwrap_err();
+            let error = OriginGrant::parse(text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
     }

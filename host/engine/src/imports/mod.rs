@@ -1,7 +1,10 @@
 //! What the host offers to guests: one file per interface, and one table of what is granted how.
 
 pub(crate) mod config;
+pub(crate) mod dirs;
+pub(crate) mod http;
 pub(crate) mod output;
+pub(crate) mod sockets;
 
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime_wasi_http::WasiHttp;
@@ -17,7 +20,9 @@ pub(crate) enum Offer {
     Always,
     /// With a line in the manifest.
     Grant {
-        /// The line to write under `[plugin.NAME]`.
+        /// The section to write it in: `grants` is `[plugin.NAME.grants]`, and nothing is `[plugin.NAME]`.
+        section: &'static str,
+        /// The line to write.
         line: &'static str,
         /// Whether these grants have it.
         granted: fn(&Grants) -> bool,
@@ -26,19 +31,38 @@ pub(crate) enum Offer {
     No,
 }
 
+/// Requests to other services.
+const HTTP: Offer = Offer::Grant {
+    section: "grants",
+    line: "http = [\"https://api.example.com\"]",
+    granted: |grants| !grants.http.origins.is_empty(),
+};
+
+/// TCP connections.
+const TCP: Offer = Offer::Grant {
+    section: "grants",
+    line: "tcp = [\"db.example.com:5432\"]",
+    granted: |grants| !grants.tcp.peers.is_empty(),
+};
+
 /// The table of all interfaces that the host offers.
 ///
 /// What a standard library imports without doing anything with it is always there, emptied: no arguments,
-/// no environment beyond `grants.env`, no directories.
+/// no environment beyond `grants.env`, no directories beyond `grants.dirs`.
 pub(crate) fn offer(interface: &str) -> Offer {
     let (name, version) = interface.split_once('@').unwrap_or((interface, ""));
     let wasi_0_2_or_0_3 = version.starts_with("0.2.") || version.starts_with("0.3.");
     match name {
         "wharf:plugin/types" if version == "0.1.0" => Offer::Always,
         "wasi:http/types" if wasi_0_2_or_0_3 => Offer::Always,
-        "wasi:config/store" if version == "0.2.0-rc.1" => {
-            Offer::Grant { line: "config = { key = \"value\" }", granted: |grants| grants.config.is_some() }
-        }
+        "wasi:config/store" if version == "0.2.0-rc.1" => Offer::Grant {
+            section: "",
+            line: "config = { key = \"value\" }",
+            granted: |grants| grants.config.is_some(),
+        },
+        "wasi:http/client" if version.starts_with("0.3.") => HTTP,
+        "wasi:http/outgoing-handler" if version.starts_with("0.2.") => HTTP,
+        _ if wasi_0_2_or_0_3 && name.starts_with("wasi:sockets/") => TCP,
         _ if wasi_0_2_or_0_3 && is_standard_library(name) => Offer::Always,
         _ => Offer::No,
     }
@@ -53,8 +77,11 @@ fn is_standard_library(name: &str) -> bool {
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     wasmtime_wasi::p3::add_to_linker(linker)?;
+    sockets::link(linker)?;
     let options = wasi_http_0_2::LinkOptions::default();
+    wasi_http_0_2::http::outgoing_handler::add_to_linker::<_, WasiHttp>(linker, State::http)?;
     wasi_http_0_2::http::types::add_to_linker::<_, WasiHttp>(linker, &(&options).into(), State::http)?;
+    wasi_http_0_3::http::client::add_to_linker::<_, WasiHttp>(linker, State::http)?;
     wasi_http_0_3::http::types::add_to_linker::<_, WasiHttp>(linker, State::http)?;
     config_0_2::wasi::config::store::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut State| state)?;
     Ok(())

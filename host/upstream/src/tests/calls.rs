@@ -12,13 +12,13 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::{TcpListener, TcpStream};
-use wharf_call::{Body, BoxFuture, Deadline, Egress, EgressCode, EgressOptions, Failure, Kind};
+use wharf_call::{Body, BoxFuture, Deadline, Egress, EgressCode, EgressLimits, EgressOptions, Failure, Kind};
 
 use super::setting::{
     Endless, Names, SOON, Server, answer, code, egress, egress_to, fetch, get, grants, limited, read,
     read_head,
 };
-use crate::{Config, Limits, Resolve, Upstream};
+use crate::{Config, Resolve, Upstream};
 
 #[tokio::test]
 async fn the_host_field_is_the_uris_authority_whatever_the_plugin_says() {
@@ -137,11 +137,11 @@ async fn a_cut_or_silent_response_is_seen_as_such() {
 
 #[tokio::test]
 async fn responses_are_held_to_their_limits_and_to_http() {
-    let limits = Limits {
+    let limits = EgressLimits {
         response_header_bytes_max: 8 << 10,
         response_header_count_max: 10,
         response_body_bytes_max: 5,
-        ..Limits::default()
+        ..EgressLimits::default()
     };
     let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(9 << 10));
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(11));
@@ -238,7 +238,7 @@ async fn a_resolver_that_hangs_is_a_timeout() {
         }
     }
     let upstream = Upstream::new(Config::default(), Arc::new(Endless)).with_resolver(Arc::new(Hangs));
-    let egress = upstream.plugin("notes", grants(&["http://a.test"]), Limits::default()).unwrap();
+    let egress = upstream.plugin("notes", grants(&["http://a.test"]), EgressLimits::default()).unwrap();
     let hurry = EgressOptions { connect_timeout: SOON, ..EgressOptions::default() };
     assert_eq!(code(&egress, get("http://a.test/"), hurry).await, Err(EgressCode::DnsTimeout));
 }

@@ -2,12 +2,12 @@ use std::sync::Arc;
 
 use tokio::io::AsyncReadExt;
 use tokio::sync::{Semaphore, mpsc};
-use wharf_call::{Body, Egress, EgressCode, EgressOptions, Memory, Reservation};
+use wharf_call::{Body, Egress, EgressCode, EgressLimits, EgressOptions, Memory, Reservation};
 
 use super::setting::{
     Names, SOON, Server, answer, code, egress_to, fetch, get, grants, limited, read, read_head, text,
 };
-use crate::{Config, Limits, Upstream};
+use crate::{Config, Upstream};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -24,7 +24,7 @@ async fn calls_after_one_another_share_a_connection() {
 #[tokio::test]
 async fn many_calls_take_turns_on_few_connections() {
     let server = Server::echo().await;
-    let limits = Limits { connections_max: 4, ..Limits::default() };
+    let limits = EgressLimits { connections_max: 4, ..EgressLimits::default() };
     let egress = Arc::new(limited(&[server.origin()], Names::new(&[]), limits));
     let calls: Vec<_> = (0..100)
         .map(|_| {
@@ -41,7 +41,7 @@ async fn many_calls_take_turns_on_few_connections() {
 #[tokio::test]
 async fn an_idle_connection_makes_room_for_another_origin() {
     let (one, two) = (Server::echo().await, Server::echo().await);
-    let limits = Limits { connections_max: 1, ..Limits::default() };
+    let limits = EgressLimits { connections_max: 1, ..EgressLimits::default() };
     let egress = limited(&[one.origin(), two.origin()], Names::new(&[]), limits);
     for server in [&one, &two, &one] {
         assert_eq!(fetch(&egress, server.origin()).await.unwrap().0, 200);
@@ -56,7 +56,7 @@ async fn an_idle_connection_makes_room_for_another_origin() {
 #[tokio::test]
 async fn a_call_holds_its_slot_until_its_response_is_read() {
     let server = Server::echo().await;
-    let limits = Limits { calls_max: 1, ..Limits::default() };
+    let limits = EgressLimits { calls_max: 1, ..EgressLimits::default() };
     let egress = limited(&[server.origin()], Names::new(&[]), limits);
     let held = egress.send(get(server.origin()), EgressOptions::default()).await.unwrap();
     let refused = code(&egress, get(server.origin()), EgressOptions::default()).await;
@@ -109,7 +109,7 @@ async fn without_memory_in_the_host_there_is_no_connection() {
     }
     let server = Server::echo().await;
     let upstream = Upstream::new(Config::default(), Arc::new(Full));
-    let egress = upstream.plugin("notes", grants(&[server.origin()]), Limits::default()).unwrap();
+    let egress = upstream.plugin("notes", grants(&[server.origin()]), EgressLimits::default()).unwrap();
     let refused = code(&egress, get(server.origin()), EgressOptions::default()).await;
     assert_eq!(refused, Err(EgressCode::ConnectionLimitReached));
     assert_eq!(server.accepted(), 0);
@@ -132,7 +132,7 @@ async fn watched() -> (Server, mpsc::UnboundedReceiver<usize>) {
 #[tokio::test]
 async fn a_connection_without_calls_is_closed_after_its_time() {
     let (server, mut closed) = watched().await;
-    let limits = Limits { idle_timeout: SOON, ..Limits::default() };
+    let limits = EgressLimits { idle_timeout: SOON, ..EgressLimits::default() };
     let egress = limited(&[server.origin()], Names::new(&[]), limits);
     for number in 0..2 {
         fetch(&egress, server.origin()).await.unwrap();
@@ -195,7 +195,7 @@ async fn a_plugin_that_uses_up_its_calls_does_not_touch_its_neighbour() {
         }
     })
     .await;
-    let limits = Limits { calls_max: 8, ..Limits::default() };
+    let limits = EgressLimits { calls_max: 8, ..EgressLimits::default() };
     let busy = Arc::new(limited(&[server.origin()], Names::new(&[]), limits));
     let calls: Vec<_> = (0..100)
         .map(|_| {

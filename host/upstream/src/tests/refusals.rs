@@ -29,6 +29,12 @@ const NAMES: &[(&str, &str)] = &[
     ("link-local6.test", "fe80::1"),
     ("nat64.test", "64:ff9b::7f00:1"),
     ("nat64-metadata.test", "64:ff9b::a9fe:a9fe"),
+    ("nat64-private.test", "64:ff9b::a00:1"),
+    ("six-to-four-metadata.test", "2002:a9fe:a9fe::"),
+    ("site-local.test", "fec0::1"),
+    ("benchmark.test", "198.18.0.1"),
+    ("this-network.test", "0.1.2.3"),
+    ("metadata-oracle.test", "192.0.0.192"),
     ("nat64-local.test", "64:ff9b:1::7f00:1"),
     ("six-to-four.test", "2002:7f00:1::1"),
     ("teredo.test", "2001:0:7f00:1::1"),
@@ -60,6 +66,12 @@ const SPELLINGS: &[&str] = &[
     "[::127.0.0.1]",
     "[64:ff9b::7f00:1]",
     "[2002:7f00:1::]",
+    "[2001:0:7f00:1::1]",
+    "[::1%25lo]",
+    "[fe80::1%25eth0]",
+    "[::1%lo]",
+    "[::ffff:169.254.169.254]",
+    "[::ffff:0:127.0.0.1]",
     "[::]",
     "localhost",
     "LOCALHOST",
@@ -73,7 +85,17 @@ const SPELLINGS: &[&str] = &[
     "granted.test.",
     "loopback.granted.test.",
     "169.254.169.254",
+    "169.254.169.254.",
+    "169.254.43518",
+    "0251.0376.0251.0376",
+    "0xA9FEA9FE",
     "2852039166",
+    "metadata.google.internal",
+    "127.8.8.8",
+    "127.0.0.1%2f.granted.test",
+    "127.0.0.1#.granted.test",
+    "granted.test\\@127.0.0.1",
+    "xn--granted-.test",
     "[fd00:ec2::254]",
     "①②⑦.0.0.1",
     "127。0。0。1",
@@ -88,7 +110,7 @@ async fn no_spelling_of_a_private_address_is_a_way_to_it() {
         egress(&grants, Names::new(&[("granted.test", "127.0.0.1"), ("x.granted.test", "127.0.0.1")]));
     for host in SPELLINGS {
         let Ok(request) = Request::get(victim.at(host)).body(Body::Empty) else {
-            assert!(!host.is_ascii() || host.contains('%'), "{host}: only these are no URI at all");
+            assert!(!host.is_ascii() || host.contains(['%', '\\']), "{host}: only these are no URI at all");
             continue;
         };
         let refused = code(&egress, request, EgressOptions::default()).await;
@@ -117,8 +139,10 @@ async fn a_granted_name_that_resolves_to_a_private_address_is_not_called() {
 async fn a_redirect_is_no_way_to_a_private_address_either() {
     let victim = Server::echo().await;
     let door = Server::http(|request| async move {
+        // `/302?http://elsewhere/` redirects there; `/302?/302?…` to itself first.
+        let status = request.uri().path()[1..].parse::<u16>().unwrap();
         let location = request.uri().query().unwrap().to_owned();
-        Response::builder().status(302).header("location", location).body(Body::Empty).unwrap()
+        Response::builder().status(status).header("location", location).body(Body::Empty).unwrap()
     })
     .await;
     let grants = [format!("private {}", door.at("door.test")), victim.at("*.test")];
@@ -127,24 +151,38 @@ async fn a_redirect_is_no_way_to_a_private_address_either() {
     let egress = egress(&grants, Names::new(&script));
     let follow = EgressOptions { follow: 5, ..EgressOptions::default() };
     let names = NAMES.iter().map(|(name, _)| *name);
-    for host in SPELLINGS.iter().copied().chain(names).filter(|host| host.is_ascii()) {
-        let target = victim.at(host);
-        // At once, and as the end of a chain whose first hop is allowed.
-        for uri in [door.at("door.test") + "/?" + &target, door.at("door.test") + "/?/?" + &target] {
-            let refused = code(&egress, get(uri), follow).await;
+    let hosts = SPELLINGS.iter().copied().chain(names).filter(|host| host.is_ascii());
+    let statuses = [301, 302, 303, 307, 308].into_iter().cycle();
+    for (host, status) in hosts.flat_map(|host| [host; 2]).zip(statuses) {
+        let (target, door) = (victim.at(host), door.at("door.test"));
+        let unschemed = target.strip_prefix("http:").unwrap();
+        // At once, and as the end of chains whose first hops are allowed, whole and relative.
+        for uri in [
+            format!("{door}/{status}?{target}"),
+            format!("{door}/{status}?{unschemed}"),
+            format!("{door}/{status}?/{status}?{target}"),
+            format!("{door}/{status}?{door}/{status}?{status}?{target}"),
+        ] {
+            let refused = code(&egress, get(&uri), follow).await;
             let refusals = [
                 Err(EgressCode::HttpRequestDenied),
                 Err(EgressCode::HttpRequestUriInvalid),
                 Err(EgressCode::DestinationIpProhibited),
                 Err(EgressCode::HttpProtocolError),
             ];
-            assert!(refusals.contains(&refused), "{target}: {refused:?}");
+            assert!(refusals.contains(&refused), "{uri}: {refused:?}");
         }
     }
-    for location in
-        ["file:///etc/passwd", "gopher://127.0.0.1/", "//127.0.0.1:1/", "http:127.0.0.1", "http:///x"]
-    {
-        let refused = code(&egress, get(door.at("door.test") + "/?" + location), follow).await;
+    let with_tls = format!("https://door.test:{}/", door.address.port());
+    for location in [
+        "file:///etc/passwd",
+        "gopher://127.0.0.1/",
+        "//127.0.0.1:1/",
+        "http:127.0.0.1",
+        "http:///x",
+        &with_tls,
+    ] {
+        let refused = code(&egress, get(door.at("door.test") + "/302?" + location), follow).await;
         assert!(refused.is_err(), "{location}: {refused:?}");
     }
     assert_eq!(victim.accepted(), 0);

@@ -20,11 +20,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use wharf_call::ports::Account;
 use wharf_call::{
-    Body, BoxFuture, Egress, EgressCode, EgressError, EgressGrants, EgressOptions, Failure, Kind, Memory,
-    OriginGrant, Reservation,
+    Body, BoxFuture, Egress, EgressCode, EgressError, EgressGrants, EgressLimits, EgressOptions, Failure,
+    Kind, Memory, OriginGrant, Reservation,
 };
 
-use crate::{Config, Limits, PluginEgress, Resolve, Upstream};
+use crate::{Config, PluginEgress, Resolve, Upstream};
 
 /// A server on loopback that counts its connections and ends with the value.
 pub(super) struct Server {
@@ -209,10 +209,10 @@ pub(super) fn upstream(names: Arc<Names>, roots_pem: Vec<u8>) -> Upstream {
 
 /// A plugin "notes" with these grants.
 pub(super) fn egress(lines: &[impl AsRef<str>], names: Arc<Names>) -> PluginEgress {
-    limited(lines, names, Limits::default())
+    limited(lines, names, EgressLimits::default())
 }
 
-pub(super) fn limited(lines: &[impl AsRef<str>], names: Arc<Names>, limits: Limits) -> PluginEgress {
+pub(super) fn limited(lines: &[impl AsRef<str>], names: Arc<Names>, limits: EgressLimits) -> PluginEgress {
     upstream(names, Vec::new()).plugin("notes", grants(lines), limits).unwrap()
 }
 

@@ -1,4 +1,5 @@
-//! Fields that are about one connection and go no further (RFC 9110, section 7.6.1).
+//! Fields that are about one connection and go no further (RFC 9110, section 7.6.1), in messages that come in
+//! and in those that go out.
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
@@ -7,25 +8,25 @@ use http::header::{
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// Takes them out of a request, with those that `connection` names.
-pub(crate) fn strip_request(headers: &mut HeaderMap) {
-    strip(headers, true);
+/// Takes them out of a message, with those that `connection` names.
+pub fn strip(headers: &mut HeaderMap) {
+    strip_fields(headers, true);
 }
 
-/// Takes them out of a response. `trailer` may stay: hyper needs it to know which trailers to send on
-/// HTTP/1.1, and drops those that it does not name.
-pub(crate) fn strip_response(headers: &mut HeaderMap, keeps_trailer: bool) {
-    strip(headers, !keeps_trailer);
+/// The same, but `trailer` stays: hyper needs it to know which trailers to send on HTTP/1.1, and drops those
+/// that it does not name.
+pub fn strip_but_trailer(headers: &mut HeaderMap) {
+    strip_fields(headers, false);
 }
 
 /// Takes out of trailers what would change the framing or the routing of a message (RFC 9110, section 6.5.1).
-pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
-    strip(trailers, true);
+pub fn strip_trailers(trailers: &mut HeaderMap) {
+    strip(trailers);
     trailers.remove(CONTENT_LENGTH);
     trailers.remove(HOST);
 }
 
-fn strip(headers: &mut HeaderMap, trailer_too: bool) {
+fn strip_fields(headers: &mut HeaderMap, trailer_too: bool) {
     // Few messages have any: one pass over the names is cheaper than a removal each.
     if !headers.keys().any(is_hop_by_hop) {
         return;
@@ -76,10 +77,10 @@ mod tests {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         let mut response = headers.clone();
-        strip_request(&mut headers);
+        strip(&mut headers);
         let left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(left, ["host", "accept"]);
-        strip_response(&mut response, true);
+        strip_but_trailer(&mut response);
         assert!(response.contains_key(TRAILER));
     }
 }
