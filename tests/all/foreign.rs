@@ -44,6 +44,23 @@ fn it_answers() {
 }
 
 #[test]
+fn it_finds_its_place_in_the_trace_among_the_header_fields() {
+    run(async {
+        for component in FOREIGN {
+            let host = start(component).await;
+            let trace = "0af7651916cd43dd8448eb211c80319c";
+            let mut asked = request("GET", "/traceparent", empty());
+            let sent = format!("00-{trace}-b7ad6b7169203331-01");
+            asked.headers_mut().insert("traceparent", sent.parse().unwrap());
+            let answer = host.send(asked).await.expect(200);
+            let seen = answer.text();
+            assert!(seen.starts_with(&format!("00-{trace}-")) && seen.len() == 55, "{component}: {seen:?}");
+            assert_ne!(seen, sent, "the guest's parent is the host's span");
+        }
+    });
+}
+
+#[test]
 fn a_posted_body_comes_back_whole_and_in_chunks() {
     run(async {
         for component in ALL {

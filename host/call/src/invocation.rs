@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use crate::{Deadline, TraceContext};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::{Deadline, TraceContext, hex};
 
 /// What the host knows of a call beside its request; the `context` of `wit/types.wit`.
 #[derive(Clone, Debug)]
@@ -50,21 +52,35 @@ impl RequestId {
 
     /// An id made of 128 random bits, as 32 hex digits.
     pub fn from_bits(bits: u128) -> Self {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        // By hand: this runs for each request, and the formatter costs more than the rest of it.
-        let digits: [u8; 32] = std::array::from_fn(|i| DIGITS[(bits >> (4 * (31 - i))) as usize & 0xf]);
-        RequestId(String::from_utf8_lossy(&digits).into())
+        RequestId(String::from_utf8_lossy(&hex::digits::<32>(bits)).into())
     }
 
     /// The id itself.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The id as the value of a header field.
+    pub fn header_value(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.0).expect("an id is visible ASCII")
+    }
 }
 
 impl std::fmt::Display for RequestId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+impl Invocation {
+    /// Writes request id and trace as header fields, in place of those that are there: for whoever is called
+    /// without a context of its own. A plugin that passes its fields on stays in the trace.
+    pub fn write_fields(&self, headers: &mut HeaderMap) {
+        headers.insert(&X_REQUEST_ID, self.request_id.header_value());
+        headers.insert(&TRACEPARENT, self.trace.header_value());
     }
 }
 

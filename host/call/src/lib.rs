@@ -12,6 +12,7 @@ mod body;
 mod deadline;
 pub mod egress;
 mod failure;
+mod hex;
 pub mod hop_by_hop;
 mod invocation;
 mod key_value;

@@ -1,5 +1,9 @@
 use std::fmt;
 
+use http::HeaderValue;
+
+use crate::hex;
+
 /// A position in a distributed trace, as W3C Trace Context level 1 has it
 /// (<https://www.w3.org/TR/trace-context/>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +21,7 @@ impl TraceContext {
     /// the trace is then started anew, as section 3.2 of it asks.
     pub fn parse(value: &[u8]) -> Option<Self> {
         // version "-" trace-id "-" parent-id "-" flags; later versions may append "-" and more.
-        let version = hex(value.get(0..2)?)?;
+        let version = hex::read(value.get(0..2)?)?;
         let longer = match value.len() {
             55 => false,
             n if n > 55 => value[55] == b'-',
@@ -29,9 +33,9 @@ impl TraceContext {
         if value[2] != b'-' || value[35] != b'-' || value[52] != b'-' {
             return None;
         }
-        let trace_id = hex(&value[3..35])?;
-        let span_id = hex(&value[36..52])? as u64;
-        let flags = hex(&value[53..55])? as u8;
+        let trace_id = hex::read(&value[3..35])?;
+        let span_id = hex::read(&value[36..52])? as u64;
+        let flags = hex::read(&value[53..55])? as u8;
         (trace_id != 0 && span_id != 0).then_some(TraceContext { trace_id, span_id, flags })
     }
 
@@ -43,18 +47,21 @@ impl TraceContext {
 
     /// The 55 bytes of the `traceparent` value, without going through the formatter.
     pub fn to_bytes(self) -> [u8; 55] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut out = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        let mut put = |at: usize, digits: usize, value: u128| {
-            for i in 0..digits {
-                let nibble = (value >> (4 * (digits - 1 - i))) & 0xf;
-                out[at + i] = DIGITS[nibble as usize];
-            }
-        };
-        put(3, 32, self.trace_id);
-        put(36, 16, u128::from(self.span_id));
-        put(53, 2, u128::from(self.flags & 1));
+        out[3..35].copy_from_slice(&self.trace_id_hex());
+        out[36..52].copy_from_slice(&hex::digits::<16>(self.span_id.into()));
+        out[53..].copy_from_slice(&hex::digits::<2>((self.flags & 1).into()));
         out
+    }
+
+    /// The `traceparent` value as a header field has it.
+    pub fn header_value(&self) -> HeaderValue {
+        HeaderValue::from_bytes(&self.to_bytes()).expect("digits and hyphens")
+    }
+
+    /// The trace id as `traceparent` and logs have it: 32 hex digits.
+    pub fn trace_id_hex(&self) -> [u8; 32] {
+        hex::digits(self.trace_id)
     }
 }
 
@@ -67,17 +74,6 @@ impl fmt::Display for TraceContext {
 }
 
 /// Lower-case hex only, as the recommendation demands.
-fn hex(digits: &[u8]) -> Option<u128> {
-    digits.iter().try_fold(0u128, |value, digit| {
-        let nibble = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(value << 4 | u128::from(nibble))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -35,7 +35,8 @@ pub(crate) struct Front {
 /// What the requests of one connection share.
 pub(crate) struct Conn {
     pub(crate) front: Arc<Front>,
-    pub(crate) peer: IpAddr,
+    /// The client's address, as log lines have it.
+    pub(crate) peer: String,
     pub(crate) pulse: Pulse,
     /// HTTP/1 heads that hyper has handed over, in the order in which they were scanned.
     heads: AtomicU64,
@@ -46,7 +47,13 @@ pub(crate) struct Conn {
 impl Conn {
     fn new(front: Arc<Front>, peer: IpAddr) -> Self {
         front.metrics.connections.increment(1);
-        Conn { front, peer, pulse: Pulse::new(), heads: AtomicU64::new(0), flaw: AtomicU64::new(0) }
+        Conn {
+            front,
+            peer: peer.to_string(),
+            pulse: Pulse::new(),
+            heads: AtomicU64::new(0),
+            flaw: AtomicU64::new(0),
+        }
     }
 
     /// Called by the scanner, before hyper sees the end of that head.
@@ -94,7 +101,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: IpAddr, front: Arc<Front>, mu
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(client = %conn.peer, error = &error as &dyn std::error::Error, "connection ended");
+        tracing::debug!(client = conn.peer, error = &error as &dyn std::error::Error, "connection ended");
     }
 }
 

@@ -218,15 +218,16 @@ impl Inner {
             return;
         }
         let (route, plugin) = names(self.route.as_deref());
-        let (id, trace) = self.identity.as_ref().map(|(id, trace)| (id.as_str(), trace.trace_id)).unzip();
+        let (id, trace) =
+            self.identity.as_ref().map(|(id, trace)| (id.as_str(), trace.trace_id_hex())).unzip();
         let target = self.target.path_and_query().map_or("", |target| target.as_str());
         let host = self.host.as_ref().and_then(|host| host.to_str().ok());
         let host = host.or_else(|| self.target.authority().map(|authority| authority.as_str()));
         tracing::info!(
             target: "wharf::access",
             request_id = id,
-            trace_id = trace.map(|id| tracing::field::display(HexId(id))),
-            client = %self.conn.peer,
+            trace_id = trace.as_ref().and_then(|digits| std::str::from_utf8(digits).ok()),
+            client = self.conn.peer,
             method = self.method.as_str(),
             route,
             plugin,
@@ -237,16 +238,16 @@ impl Inner {
             request_bytes,
             response_bytes = self.response_bytes,
             duration_us,
-            protocol = ?self.version,
+            protocol = protocol(self.version),
             cut = !self.complete,
         );
     }
 }
 
-struct HexId(u128);
-
-impl std::fmt::Display for HexId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:032x}", self.0)
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
     }
 }

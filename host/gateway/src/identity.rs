@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 
+use http::HeaderName;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue};
 use wharf_call::{RequestId, TraceContext};
 
 use crate::exchange::Exchange;
@@ -13,8 +13,8 @@ pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// Takes over the client's id and trace where they have the right form, makes new ones otherwise, and writes
-/// what is in use back into the head: a plugin that passes its fields on stays in the trace.
+/// Takes over the client's id and trace where they have the right form, and makes new ones otherwise. They go
+/// out of the head: who is called gets them checked, from the invocation.
 ///
 /// Without a valid `traceparent` a `tracestate` means nothing and is taken out (W3C Trace Context, 3.2).
 pub(crate) fn establish(head: &mut Parts, exchange: &mut Exchange) {
@@ -32,8 +32,8 @@ pub(crate) fn establish(head: &mut Parts, exchange: &mut Exchange) {
     }
     let trace = parent.map_or_else(new_trace, |parent| parent.child(random()));
 
-    headers.insert(&X_REQUEST_ID, header_value(id.as_str().as_bytes()));
-    headers.insert(&TRACEPARENT, header_value(&trace.to_bytes()));
+    headers.remove(&X_REQUEST_ID);
+    headers.remove(&TRACEPARENT);
     exchange.identified(id, trace);
 }
 
@@ -43,10 +43,6 @@ pub(crate) fn new_request_id() -> RequestId {
 
 pub(crate) fn new_trace() -> TraceContext {
     TraceContext { trace_id: wide().max(1), span_id: random().max(1), flags: 0 }
-}
-
-pub(crate) fn header_value(visible: &[u8]) -> HeaderValue {
-    HeaderValue::from_bytes(visible).expect("ids are visible ASCII")
 }
 
 fn wide() -> u128 {

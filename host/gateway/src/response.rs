@@ -12,7 +12,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use wharf_call::{Body, Failure, Kind, hop_by_hop};
 
 use crate::exchange::Exchange;
-use crate::identity::{self, X_REQUEST_ID};
+use crate::identity::X_REQUEST_ID;
 use crate::pulse::Watched;
 use crate::{failure_response, metrics};
 
@@ -73,7 +73,7 @@ pub(crate) fn deliver_checked(response: Response<Body>, mut exchange: Exchange) 
     }
     // hyper writes the date, from a cache that it renews once a second.
     head.headers.remove(DATE);
-    head.headers.insert(&X_REQUEST_ID, identity::header_value(exchange.request_id().as_str().as_bytes()));
+    head.headers.insert(&X_REQUEST_ID, exchange.request_id().header_value());
     if http1 && exchange.closes() {
         head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }

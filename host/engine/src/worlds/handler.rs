@@ -25,6 +25,9 @@ use crate::state::State;
 /// The most of a guest's chunk that is copied out at a time.
 const CHUNK_BYTES_MAX: usize = 64 << 10;
 
+/// What the host adds to a response's fields: the request id, `connection`, `content-length`.
+const HOST_FIELDS: usize = 3;
+
 /// The queued call of `handle`.
 pub(crate) type Begun =
     TypedFuncCallConcurrent<State, (wit::Request, wit::Context), (Result<wit::Response, wit::Failure>,)>;
@@ -67,21 +70,15 @@ fn lift_answer(
     head_bytes_max: usize,
     answer: &Answer,
 ) -> wasmtime::Result<()> {
-    let response = match result {
-        Ok(response) => response,
-        Err(failure) => {
-            answer.fail(lift_failure(failure));
-            return Ok(());
-        }
-    };
-    let head = match lift_head(&response, head_bytes_max) {
-        Ok(head) => head,
+    let lifted = result.map_err(lift_failure).and_then(|response| lift_head(response, head_bytes_max));
+    let (head, body) = match lifted {
+        Ok(parts) => parts,
         Err(failure) => {
             answer.fail(failure);
             return Ok(());
         }
     };
-    match response.body {
+    match body {
         wit::Body::Empty => answer.whole(head.map(|()| Body::Empty)),
         wit::Body::Whole(bytes) => answer.whole(head.map(|()| Body::whole(bytes))),
         wit::Body::Streamed((bytes, trailers)) => {
@@ -126,7 +123,7 @@ fn lower_request(
         scheme: parts.uri.scheme_str().unwrap_or("http").to_owned(),
         authority: authority(&parts).to_owned(),
         path_with_query: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
-        headers: lower_headers(&parts.headers),
+        headers: lower_fields(&parts.headers),
         body: lower_body(store, body)?,
     })
 }
@@ -135,12 +132,6 @@ fn lower_request(
 fn authority(head: &http::request::Parts) -> &str {
     let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     head.uri.authority().map(|authority| authority.as_str()).or(host).unwrap_or_default()
-}
-
-/// Without the two fields that the context has: each string costs an allocation in the guest.
-fn lower_headers(headers: &HeaderMap) -> wit::Fields {
-    let kept = headers.iter().filter(|(name, _)| !matches!(name.as_str(), "x-request-id" | "traceparent"));
-    kept.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
 }
 
 fn lower_fields(headers: &HeaderMap) -> wit::Fields {
@@ -187,7 +178,7 @@ fn lift_failure(failure: wit::Failure) -> Failure {
 }
 
 /// Checks all that makes a response valid HTTP before any of it is sent.
-fn lift_head(response: &wit::Response, head_bytes_max: usize) -> Result<Response<()>, Failure> {
+fn lift_head(response: wit::Response, head_bytes_max: usize) -> Result<(Response<()>, wit::Body), Failure> {
     let invalid = |what: String| {
         Failure::new(Kind::InvalidResponse, "the plugin's response is not valid HTTP").with_private(what)
     };
@@ -200,7 +191,7 @@ fn lift_head(response: &wit::Response, head_bytes_max: usize) -> Result<Response
             format!("{bytes} bytes of header fields; limits.response_headers allows {head_bytes_max}"),
         ));
     }
-    let headers = lift_fields(&response.headers).map_err(&invalid)?;
+    let headers = lift_fields(response.headers).map_err(&invalid)?;
     if let wit::Body::Whole(body) = &response.body
         && let Some(length) = headers.get(header::CONTENT_LENGTH)
         && length.to_str().ok().and_then(|length| length.parse().ok()) != Some(body.len())
@@ -210,15 +201,16 @@ fn lift_head(response: &wit::Response, head_bytes_max: usize) -> Result<Response
     let mut head = Response::new(());
     *head.status_mut() = StatusCode::from_u16(response.status).map_err(|error| invalid(error.to_string()))?;
     *head.headers_mut() = headers;
-    Ok(head)
+    Ok((head, response.body))
 }
 
-fn lift_fields(fields: &wit::Fields) -> Result<HeaderMap, String> {
-    let mut headers = HeaderMap::with_capacity(fields.len().min(128));
+/// With room for what the host adds: a map that grows hashes every name again.
+fn lift_fields(fields: wit::Fields) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::with_capacity(fields.len().min(128) + HOST_FIELDS);
     for (name, value) in fields {
         let parsed =
             HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is not a header name"))?;
-        let value = HeaderValue::from_bytes(value)
+        let value = HeaderValue::from_maybe_shared(Bytes::from(value))
             .map_err(|_| format!("the value of {name:?} has bytes that no header may have"))?;
         headers.try_append(parsed, value).map_err(|_| "too many header fields".to_owned())?;
     }
@@ -323,7 +315,7 @@ impl FutureConsumer<State> for Trailers {
         source.read(store, &mut value)?;
         if let (Some(value), Some(end)) = (value, self.0.take()) {
             end.finish(match value {
-                Ok(fields) => lift_fields(&fields).map_err(|what| {
+                Ok(fields) => lift_fields(fields).map_err(|what| {
                     Failure::new(Kind::InvalidResponse, "the plugin's trailers are not valid HTTP")
                         .with_private(what)
                 }),

@@ -142,10 +142,14 @@ impl World {
     pub(crate) fn begin(
         &self,
         store: &mut Store<State>,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         invocation: Invocation,
         answer: &Answer,
     ) -> wasmtime::Result<Begun> {
+        if !matches!(self, World::Handler(_)) {
+            // Their contract has no other place for it.
+            invocation.write_fields(request.headers_mut());
+        }
         Ok(match self {
             World::Handler(guest) => Begun::Handler(handler::begin(guest, store, request, invocation)?),
             World::WasiHttp03(guest) => Begun::WasiHttp03(wasi_http_0_3::begin(guest, store, request)?),

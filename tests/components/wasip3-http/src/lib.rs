@@ -14,6 +14,10 @@ impl wasip3::exports::http::handler::Guest for Service {
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         match path {
             "/" => Ok(text("hello from wasip3\n".into())),
+            "/traceparent" => {
+                let values = request.get_headers().get("traceparent");
+                Ok(text(String::from_utf8_lossy(&values.concat()).into_owned()))
+            }
             "/echo" => Ok(echo(request)),
             "/upload" => upload(request).await,
             "/download" => Ok(download(query)),

@@ -8,6 +8,10 @@ use wstd::http::{Error, Request, Response, StatusCode};
 async fn main(request: Request<Body>) -> Result<Response<Body>, Error> {
     match request.uri().path() {
         "/" => Ok(Response::new("hello from wstd\n".into())),
+        "/traceparent" => {
+            let value = request.headers().get("traceparent").map(|value| value.as_bytes().to_vec());
+            Ok(Response::new(value.unwrap_or_default().into()))
+        }
         "/echo" => Ok(Response::new(request.into_body())),
         "/upload" => upload(request).await,
         "/download" => Ok(Response::new(download(request.uri().query()))),
