@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
 /// The memory that is resident now, in bytes.
 pub fn rss_bytes(pid: u32) -> u64 {
     status_bytes(pid, "VmRSS:")
@@ -16,6 +18,12 @@ pub fn rss_bytes_max(pid: u32) -> u64 {
 /// How many files, sockets and pipes are open.
 pub fn open_files(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// From now on, `pid` may have `most` open files: accepting and opening fail beyond (`EMFILE`).
+pub fn limit_open_files(pid: u32, most: u64) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    prlimit(pid, Resource::Nofile, Rlimit { current: Some(most), maximum: Some(most) }).unwrap();
 }
 
 /// How many threads there are.
