@@ -51,7 +51,8 @@ fn component(manifest: &Manifest, entry: &PluginEntry) -> Result<Inspection, Ref
         return Err(Refusal::new(Stage::Inspect, problem));
     }
     inspection.check_grants(&entry.config)?;
-    entry.config.grants.dirs.check().map_err(|message| Refusal::new(Stage::Grant, message))?;
+    let (dirs, name) = (&entry.config.grants.dirs, &entry.config.name);
+    dirs.check().map_err(|what| Refusal::new(Stage::Grant, format!("plugin {name:?}: {what}")))?;
     Ok(inspection)
 }
 

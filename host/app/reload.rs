@@ -16,6 +16,7 @@ use wharf_call::{BoxFuture, Control, HttpService};
 use wharf_engine::{Artifact, Candidate, Engine, Plugin, sha256_hex};
 use wharf_gateway::{RouteTable, Routes};
 
+use crate::buckets::Buckets;
 use crate::manifest::{Diagnostics, Manifest, PluginEntry};
 use crate::progress::spinner;
 use crate::routes;
@@ -32,6 +33,7 @@ type Plugins = BTreeMap<String, Arc<Plugin>>;
 /// Changes the running host, one change at a time; the admin API sees it as [`Control`].
 pub(crate) struct Reloader {
     engine: Engine,
+    buckets: Arc<Buckets>,
     path: PathBuf,
     routes: OnceLock<Routes>,
     /// Held while a change is made.
@@ -73,8 +75,10 @@ impl Reloader {
     /// What is wrong with each plugin that does not load.
     pub(crate) async fn start(
         engine: Engine,
+        buckets: Arc<Buckets>,
         manifest: Manifest,
     ) -> Result<(Arc<Self>, RouteTable), Vec<String>> {
+        buckets.provide(&manifest).await.map_err(|error| vec![error])?;
         let mut plugins = Plugins::new();
         let mut files = BTreeMap::new();
         let mut wrong = Vec::new();
@@ -93,6 +97,7 @@ impl Reloader {
         let table = route_table(&manifest, &plugins).map_err(|wrong| vec![wrong.to_string()])?;
         let reloader = Reloader {
             engine,
+            buckets,
             path: manifest.path.clone(),
             routes: OnceLock::new(),
             state: tokio::sync::Mutex::new(State { manifest, files }),
@@ -202,6 +207,10 @@ impl Reloader {
             return Ok(false);
         }
 
+        self.buckets
+            .provide(&new)
+            .await
+            .map_err(|error| Refusal::new(Stage::Manifest, format!("{error}\nNothing was changed.")))?;
         let mut prepared = Vec::new();
         let mut files = BTreeMap::new();
         let mut wrong = Vec::new();
@@ -229,6 +238,7 @@ impl Reloader {
             route_table(&new, &plugins).map_err(|wrong| Refusal::new(Stage::Manifest, wrong.to_string()))?;
 
         // Everything is good: from here on nothing can fail.
+        self.buckets.applied(&new);
         for (_, prepared) in prepared {
             if let Prepared::Next(plugin, candidate) = prepared {
                 plugin.swap(candidate);

@@ -83,7 +83,13 @@ impl Sources {
         let components = manifest.plugins.values().map(|plugin| &plugin.component);
         let results = components.flat_map(|component| [component.clone(), component.with_extension("d")]);
         let stores = [manifest.app.data.clone(), manifest.engine.cache_dir.clone()];
-        self.ignored = results.chain(stores).map(|path| absolute(&path)).collect();
+        let grants = manifest.plugins.values().flat_map(|plugin| &plugin.config.grants.dirs.dirs);
+        let written = grants.filter(|grant| grant.write).map(|grant| grant.path.clone());
+        // Output that is kept in the folder, `wharf up --watch > up.log`: every build writes there.
+        let output =
+            ["/proc/self/fd/1", "/proc/self/fd/2"].into_iter().filter_map(|fd| std::fs::read_link(fd).ok());
+        let ignored = results.chain(stores).chain(written).chain(output);
+        self.ignored = ignored.map(|path| absolute(&path)).collect();
         let listed = manifest.plugins.values().filter(|plugin| plugin.build.as_deref().is_some_and(is_cargo));
         let elsewhere: BTreeSet<PathBuf> = listed
             .flat_map(|plugin| made_of(&plugin.component))

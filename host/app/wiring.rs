@@ -15,6 +15,7 @@ use wharf_gateway::{Gateway, Listener, Routes};
 use wharf_telemetry::Telemetry;
 use wharf_upstream::Upstream;
 
+use crate::buckets::Buckets;
 use crate::manifest::Manifest;
 use crate::reload::{Controls, Reloader};
 use crate::watch::Watcher;
@@ -53,15 +54,16 @@ impl Host {
 
         let budget = manifest.memory_total.map_or_else(Budget::for_machine, Budget::new);
         let memory: Arc<dyn Memory> = Arc::new(budget);
+        let buckets = Buckets::new(&manifest);
         let outbound = Arc::new(Upstream::new(wharf_upstream::Config::default(), memory.clone()));
-        let ports = Ports { memory: memory.clone(), outbound };
+        let ports = Ports { memory: memory.clone(), outbound, key_value: buckets.clone() };
         let engine = Engine::new(manifest.engine.clone(), ports).map_err(one)?;
 
         let http_config = manifest.http.clone();
         let admin_listen = manifest.admin.listen;
         let hosts = manifest.admin.hosts.clone();
         let component_bytes_max = manifest.engine.component_bytes_max;
-        let (reloader, table) = Reloader::start(engine, manifest).await?;
+        let (reloader, table) = Reloader::start(engine, buckets, manifest).await?;
         let routes = Routes::new(table);
         reloader.serve(routes.clone());
 

@@ -114,10 +114,10 @@ fn a_host_does_not_start_with_a_bad_component() {
 #[test]
 fn an_import_that_no_host_offers_is_named_with_the_plugin() {
     run(async {
-        let app = host(&everything("{{needs-keyvalue}}")).write();
+        let app = host(&everything("{{needs-nowhere}}")).write();
         for found in [app.wharf(&["check", "."]).await, up(&app).await] {
             assert_eq!(found.code, Some(1), "{found:?}");
-            assert_says(&found.stderr, &["guest", "wasi:keyvalue/", "not offer"]);
+            assert_says(&found.stderr, &["guest", "test:needs-nowhere/door", "not offer"]);
         }
     });
 }

@@ -130,6 +130,15 @@ pub(super) const KEYS: &[Key] = keys! {
     "memory" {
         "total": Size(16 * MIB, 16 * TIB), "half of the machine's, at least 256MiB" e.g. "\"1GiB\"", "What all work in flight may hold together.";
     }
+    "keyvalue" {
+        "quota": Size(KIB, 16 * TIB), "\"64MiB\"", "The keys and values of one bucket together.";
+        "value_bytes": Size(KIB, 16 * MIB), "\"1MiB\"", "The largest value.";
+        "cache": Size(MIB, 16 * GIB), "\"32MiB\"", "How much of the store is kept in memory.";
+        "bucket": Table, "none" e.g. "{ notes = { quota = \"1GiB\" } }", "What is otherwise for one bucket; see below.";
+    }
+    "keyvalue.bucket.NAME" {
+        "quota": Size(KIB, 16 * TIB), "`keyvalue.quota`" e.g. "\"1GiB\"", "The keys and values of this bucket together.";
+    }
     "log" {
         "format": Choice(&["auto", "text", "json"]), "\"auto\"", "`auto` is text on a terminal and JSON elsewhere.";
         "level": Text, "\"info\"", "What is logged: `info`, or `warn,wharf_engine=debug`.";
@@ -146,6 +155,7 @@ pub(super) const KEYS: &[Key] = keys! {
     }
     "plugin.NAME.grants" {
         "env": TextTable, "none" e.g. "{ LANG = \"C\" }", "Environment variables; there are none without it.";
+        "keyvalue": Texts, "none" e.g. "[\"notes\"]", "The buckets that the plugin may open with `wasi:keyvalue`; plugins with the same one share it.";
         "http": Entries("origins"), "none" e.g. "[\"https://api.example.com\"]", "Where its own requests may go; see [Outbound HTTP](#outbound-http).";
         "dirs": Entries("tables"), "none" e.g. "[{ path = \"data\", at = \"/data\", write = true }]", "Directories, read-only unless `write` is set; see [Directories](#directories).";
         "tcp": Entries("peers"), "none" e.g. "[\"db.example.com:5432\"]", "Whom it may connect to over TCP; see [TCP](#tcp).";
@@ -158,6 +168,9 @@ pub(super) const KEYS: &[Key] = keys! {
         "request_body": Size(0, TIB), "\"16MiB\"", "The body of a request; at most `http.body_bytes`.";
         "response_body": Size(0, TIB), "\"1GiB\"", "The body of a response.";
         "response_headers": Size(256, MIB), "\"64KiB\"", "All header fields of a response.";
+        "log_line": Size(64, 64 * KIB), "\"4KiB\"", "One line of the plugin's output; the rest of a longer one is the next line.";
+        "log_lines": Count(0, 1_000_000), "100", "Lines a second: stdout, stderr and `wasi:logging` of all instances together.";
+        "log_bytes": Size(8 * KIB, GIB), "\"64KiB\"", "What these lines have a second; more of either is dropped and counted.";
         "http_calls": Count(1, 100_000), "256", "Outbound calls at once, each until its response has been read; one more fails at once.";
         "http_connections": Count(1, 10_000), "64", "Outbound connections at once; a call that needs one more waits for its connect timeout.";
         "http_response_body": Size(0, TIB), "\"1GiB\"", "The body of an outbound call's response.";
@@ -180,7 +193,6 @@ pub(super) const KEYS: &[Key] = keys! {
 
 /// Keys that the design has and this version does not: refused, because a key that does nothing is a lie.
 pub(super) const LATER: &[(&str, &str, &str)] = &[
-    ("plugin.NAME.grants", "keyvalue", "a plugin has no key-value store"),
     ("plugin.NAME.grants", "models", "a plugin cannot run models"),
     ("plugin.NAME.grants", "plugins", "a plugin cannot call other plugins"),
     ("plugin.NAME.grants", "secrets", "a plugin is given no secrets"),

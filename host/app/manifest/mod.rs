@@ -57,6 +57,8 @@ pub(crate) struct Manifest {
     pub(crate) engine: EngineConfig,
     /// `[memory] total` in bytes; the machine decides without it.
     pub(crate) memory_total: Option<u64>,
+    /// `[keyvalue]`.
+    pub(crate) key_value: KeyValueEntry,
     /// `[log]`.
     pub(crate) log: LogConfig,
     /// `[plugin.NAME]`, by name.
@@ -100,6 +102,15 @@ pub(crate) struct Admin {
     pub(crate) allow_remote: bool,
     /// Names beside `localhost` and addresses that the admin API answers to.
     pub(crate) hosts: Vec<String>,
+}
+
+/// `[keyvalue]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyValueEntry {
+    /// What holds for every bucket.
+    pub(crate) config: wharf_state::Config,
+    /// `[keyvalue.bucket.NAME] quota` in bytes, by name.
+    pub(crate) quotas: BTreeMap<String, u64>,
 }
 
 /// `[plugin.NAME]`.
@@ -183,12 +194,23 @@ impl Manifest {
         }
         if let Some(data) = &overrides.data {
             self.app.data.clone_from(data);
+            // The token is in it: no directory that is granted may hold it, wherever it is.
+            for plugin in self.plugins.values_mut() {
+                plugin.config.grants.dirs.secret.push(data.clone());
+            }
         }
         self.http.listen = overrides.http.unwrap_or(self.http.listen);
         self.admin.listen = overrides.admin.unwrap_or(self.admin.listen);
         self.log.format = overrides.log_format.unwrap_or(self.log.format);
         self.overrides = overrides;
         Ok(())
+    }
+
+    /// Every bucket that some plugin is granted, with its quota in bytes.
+    pub(crate) fn buckets(&self) -> BTreeMap<String, u64> {
+        let granted = self.plugins.values().flat_map(|entry| &entry.config.grants.keyvalue);
+        let default = self.key_value.config.bucket_bytes_max;
+        granted.map(|name| (name.clone(), *self.key_value.quotas.get(name).unwrap_or(&default))).collect()
     }
 
     /// A problem that was found with the route at `index` of [`Manifest::routes`], and with another one.

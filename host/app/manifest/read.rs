@@ -1,6 +1,7 @@
 //! The sections, in the order in which a manifest has them.
 
 mod grants;
+mod key_value;
 mod plugin;
 mod route;
 
@@ -8,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use key_value::{read_key_value, warn_of_unused_buckets};
 use plugin::{Ceilings, read_plugins};
 use route::{read_routes, refuse_equal_routes, warn_of_idle_plugins};
 use toml::de::DeTable;
@@ -56,6 +58,7 @@ fn sections(problems: &mut Problems<'_>, root: &DeTable<'_>) -> Option<Manifest>
     let engine = read_engine(problems, &engine, &dir, &data);
     let memory = section(problems, "memory");
     let memory_total = memory.size(problems, "total").map(|found| found.value);
+    let (key_value, buckets) = read_key_value(problems, root);
     let log = section(problems, "log");
     let log = read_log(problems, &log);
     let ceilings = Ceilings { dir: &dir, manifest: &path, data: &data, engine: &engine, http: &http };
@@ -63,6 +66,9 @@ fn sections(problems: &mut Problems<'_>, root: &DeTable<'_>) -> Option<Manifest>
     let routes = read_routes(problems, root, &plugins);
     warn_of_idle_plugins(problems, &plugins, &routes);
     refuse_equal_routes(problems, &routes);
+    let granted = plugins.values().filter_map(|plugin| plugin.entry.as_ref());
+    let granted = granted.flat_map(|entry| entry.config.grants.keyvalue.iter().map(String::as_str)).collect();
+    warn_of_unused_buckets(problems, &buckets, &granted);
     let (warnings, source) = (Diagnostics::default(), Arc::new(Source::new(&path, "")));
     let plugins = plugins.into_iter().filter_map(|(name, plugin)| Some((name, plugin.entry?))).collect();
     let app = app?;
@@ -74,6 +80,7 @@ fn sections(problems: &mut Problems<'_>, root: &DeTable<'_>) -> Option<Manifest>
         http,
         engine,
         memory_total,
+        key_value,
         log,
         plugins,
         routes,
@@ -84,8 +91,8 @@ fn sections(problems: &mut Problems<'_>, root: &DeTable<'_>) -> Option<Manifest>
 }
 
 fn refuse_unknown_sections(problems: &mut Problems<'_>, root: &DeTable<'_>) {
-    const SECTIONS: [&str; 9] =
-        ["app", "listen", "admin", "http", "engine", "memory", "log", "plugin", "route"];
+    const SECTIONS: [&str; 10] =
+        ["app", "listen", "admin", "http", "engine", "memory", "keyvalue", "log", "plugin", "route"];
     for (key, value) in root {
         let name: &str = key.get_ref();
         // What these hold is checked where they are read.

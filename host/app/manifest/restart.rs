@@ -18,9 +18,10 @@ impl Manifest {
         let (old_http, new_http) = (&self.http, &new.http);
         let set = &self.overrides;
         let (old_engine, new_engine) = (&self.engine, &new.engine);
+        let (old_stored, new_stored) = (&self.key_value.config, &new.key_value.config);
         let changed = [
             ("app.name", self.app.name != new.app.name),
-            ("app.data", self.app.data != new.app.data),
+            ("app.data", set.data.is_none() && self.app.data != new.app.data),
             ("listen.http", set.http.is_none() && old_http.listen != new_http.listen),
             ("listen.admin", set.admin.is_none() && self.admin.listen != new.admin.listen),
             ("admin.hosts", self.admin.hosts != new.admin.hosts),
@@ -31,6 +32,8 @@ impl Manifest {
             ("engine.tick", old_engine.tick != new_engine.tick),
             ("engine.cache", old_engine.cache_dir != new_engine.cache_dir),
             ("memory.total", self.memory_total != new.memory_total),
+            ("keyvalue.value_bytes", old_stored.value_bytes_max != new_stored.value_bytes_max),
+            ("keyvalue.cache", old_stored.cache_bytes != new_stored.cache_bytes),
             ("log.format", set.log_format.is_none() && self.log.format != new.log.format),
             ("log.level", self.log.level != new.log.level),
             ("log.access", self.log.access != new.log.access),

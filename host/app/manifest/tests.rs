@@ -116,6 +116,7 @@ fn the_defaults_in_the_table_are_those_of_the_code() {
     .unwrap();
     assert_eq!((short.app, short.admin, short.http), (long.app, long.admin, long.http));
     assert_eq!((short.engine, short.memory_total, short.log), (long.engine, long.memory_total, long.log));
+    assert_eq!(short.key_value, KeyValueEntry { quotas: BTreeMap::new(), ..long.key_value });
     assert_eq!(short.plugins["notes"].config, long.plugins["notes"].config);
 }
 
@@ -212,6 +213,21 @@ fn a_whole_manifest_is_read() {
 }
 
 #[test]
+fn a_bucket_has_its_own_quota_or_the_one_for_all() {
+    let manifest = parse(&format!(
+        "{SMALLEST}[keyvalue]\nquota = \"1MiB\"\nvalue_bytes = \"2KiB\"\n[keyvalue.bucket.b]\nquota = \"3MiB\"\n\
+         [plugin.n]\ncomponent = \"n\"\ngrants.keyvalue = [\"a\", \"b\"]\n\
+         [plugin.m]\ncomponent = \"m\"\ngrants.keyvalue = [\"b\", \"c\"]"
+    ))
+    .unwrap();
+    let quotas =
+        [("a", 1 << 20), ("b", 3 << 20), ("c", 1 << 20)].map(|(name, quota)| (name.to_owned(), quota));
+    assert_eq!(manifest.buckets(), BTreeMap::from(quotas));
+    assert_eq!(manifest.key_value.config.value_bytes_max, 2 << 10);
+    assert!(parse(SMALLEST).unwrap().buckets().is_empty());
+}
+
+#[test]
 fn defaults_stay_below_lowered_ceilings() {
     let manifest = parse(&format!(
         "{SMALLEST}[engine]\nmemory = \"16MiB\"\ninstances = 4\n[http]\nbody_bytes = \"1KiB\"\n[plugin.n]\ncomponent = \"n\""
@@ -239,9 +255,20 @@ fn what_a_running_host_cannot_change_is_named() {
 
 #[test]
 fn the_command_line_wins_over_the_file_and_stays_so() {
-    let mut old = parse(SMALLEST).unwrap();
+    let granted = format!(
+        "{SMALLEST}[plugin.n]\ncomponent = \"n\"\n[plugin.n.grants]\ndirs = [{{ path = \"d\", at = \"/d\" }}]"
+    );
+    let mut old = parse(&granted).unwrap();
+    let cache = old.engine.cache_dir.clone();
     let http = "127.0.0.1:0".parse().ok();
-    old.set(Overrides { http, admin: http, data: None, log_format: Some(LogFormat::Json) }).unwrap();
+    let data = Some(PathBuf::from("/elsewhere"));
+    old.set(Overrides { http, admin: http, data, log_format: Some(LogFormat::Json) }).unwrap();
+    assert_eq!((&*old.app.data, &old.engine.cache_dir), (Path::new("/elsewhere"), &cache));
+    let secret = &old.plugins["n"].config.grants.dirs.secret;
+    assert!(
+        secret.contains(&"/elsewhere".into()),
+        "a plugin may be granted the host's own folder: {secret:?}"
+    );
     assert_eq!(
         (Some(old.http.listen), Some(old.admin.listen), old.log.format),
         (http, http, LogFormat::Json)

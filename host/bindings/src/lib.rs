@@ -40,6 +40,26 @@ pub mod config_0_2 {
     });
 }
 
+/// `wasi:keyvalue@0.2.0-draft2`: `store`, `atomics` and `batch`.
+#[allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "generated")]
+pub mod keyvalue_0_2 {
+    wasmtime::component::bindgen!({
+        path: "../../wit/deps/wasi-keyvalue",
+        world: "wasi:keyvalue/imports",
+        // Guests wait for the disk, the host does not. What is wrong with a handle is a trap.
+        imports: { default: async | trappable },
+    });
+}
+
+/// `wasi:logging/logging@0.1.0-draft`.
+#[allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "generated")]
+pub mod logging_0_1 {
+    wasmtime::component::bindgen!({
+        path: "../../wit/deps/wasi-logging",
+        world: "wasi:logging/imports",
+    });
+}
+
 /// `wasi:http@0.2`: the worlds `proxy` and its imports, as wasmtime-wasi-http binds them.
 pub mod wasi_http_0_2 {
     pub use wasmtime_wasi_http::p2::bindings::*;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wharf_call::ports::{Refusal, Stage};
-use wharf_call::{Egress, Memory, Outbound, Peers};
+use wharf_call::{Egress, KeyValue, Memory, Outbound, Peers};
 
 use crate::config::PluginConfig;
 use crate::imports::dirs::OpenDir;
@@ -15,6 +15,8 @@ pub struct Ports {
     pub memory: Arc<dyn Memory>,
     /// Where plugins get their ways out from.
     pub outbound: Arc<dyn Outbound>,
+    /// The buckets that plugins are granted.
+    pub key_value: Arc<dyn KeyValue>,
 }
 
 /// Made once for a generation, shared by its instances, and gone with the last of them: what one generation

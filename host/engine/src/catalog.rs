@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use wharf_call::ports::{GenerationStatus, PluginStatus, Refusal, RefusedLoad, Stage};
 use wharf_call::{Body, BoxFuture, Failure, HttpService, Invocation};
 
+use crate::berth::Berth;
 use crate::config::PluginConfig;
 use crate::exchange;
 use crate::generation::{Generation, now_s};
@@ -21,6 +22,7 @@ use crate::runtime::Artifact;
 /// it to its end, so each answer is entirely from one generation.
 pub struct Plugin {
     name: String,
+    berth: Arc<Berth>,
     serving: ArcSwap<Generation>,
     history: Mutex<History>,
     numbers: AtomicU64,
@@ -54,7 +56,8 @@ impl Plugin {
         source: &str,
     ) -> Result<Arc<Self>, Refusal> {
         let name = config.name.clone();
-        let first = Generation::prepare(1, Arc::new(config), artifact, source.to_owned())
+        let berth = Berth::new(artifact.ports().clone());
+        let first = Generation::prepare(1, Arc::new(config), artifact, source.to_owned(), berth.clone())
             .await
             .inspect_err(|refusal| report(&name, source, refusal))?;
         metrics::loaded(&name, "serving");
@@ -67,6 +70,7 @@ impl Plugin {
         );
         Ok(Arc::new(Plugin {
             name,
+            berth,
             serving: ArcSwap::new(first),
             history: Mutex::default(),
             numbers: AtomicU64::new(1),
@@ -84,7 +88,7 @@ impl Plugin {
         source: &str,
     ) -> Result<Candidate, Refusal> {
         let number = self.numbers.fetch_add(1, Relaxed) + 1;
-        Generation::prepare(number, Arc::new(config), artifact, source.to_owned())
+        Generation::prepare(number, Arc::new(config), artifact, source.to_owned(), self.berth.clone())
             .await
             .map(Candidate)
             .inspect_err(|refusal| self.refused(source, refusal))

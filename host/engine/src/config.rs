@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ pub struct Grants {
     pub config: Option<BTreeMap<String, String>>,
     /// Environment variables for `wasi:cli/environment`; it is empty without them.
     pub env: BTreeMap<String, String>,
+    /// The buckets that it may open with `wasi:keyvalue`, which is offered only when there is one.
+    pub keyvalue: BTreeSet<String>,
     /// Origins for `wasi:http/client` and `wasi:http/outgoing-handler`; neither is there without one.
     pub http: EgressGrants,
     /// Directories for `wasi:filesystem`; there are none without it.
@@ -102,6 +104,14 @@ pub struct Limits {
     pub response_body_bytes: u64,
     /// All header fields of a response, in bytes. Default 64 KiB.
     pub response_header_bytes: usize,
+    /// One line of output, in bytes; the rest of a longer one is the next line. Default 4 KiB, 64 bytes
+    /// to 64 KiB.
+    pub log_line_bytes: usize,
+    /// Lines a second that all instances together may write to stdout, stderr and `wasi:logging`. What ten
+    /// seconds allow may come at once; more is dropped and counted. Default 100.
+    pub log_lines: u32,
+    /// What these lines may have, in bytes a second, in the same way. Default 64 KiB, at least 8 KiB.
+    pub log_bytes: u64,
     /// What its own requests may use up: the keys that begin with `http_`.
     pub egress: EgressLimits,
     /// Resources of the host that one instance may hold at once: bodies, streams, open files, sockets. Default
@@ -119,6 +129,9 @@ impl Default for Limits {
             request_body_bytes: 16 << 20,
             response_body_bytes: 1 << 30,
             response_header_bytes: 64 << 10,
+            log_line_bytes: 4 << 10,
+            log_lines: 100,
+            log_bytes: 64 << 10,
             egress: EgressLimits::default(),
             handles: 10_000,
         }

@@ -8,6 +8,7 @@ use wasmtime::component::InstancePre;
 use wharf_call::ports::{GenerationStatus, Refusal, Stage};
 use wharf_call::{Failure, Kind};
 
+use crate::berth::Berth;
 use crate::capabilities::Capabilities;
 use crate::config::PluginConfig;
 use crate::instance::{Hook, HookError, Instance};
@@ -29,6 +30,7 @@ pub(crate) struct Generation {
     loaded_at_s: u64,
     pre: InstancePre<State>,
     exports: Exports,
+    berth: Arc<Berth>,
     granted: Arc<Capabilities>,
 }
 
@@ -43,6 +45,7 @@ impl Generation {
         plugin: Arc<PluginConfig>,
         artifact: Arc<Artifact>,
         source: String,
+        berth: Arc<Berth>,
     ) -> Result<Arc<Self>, Refusal> {
         artifact.inspection().check_grants(&plugin)?;
         let (pre, exports) = artifact.link()?;
@@ -58,6 +61,7 @@ impl Generation {
             exports,
             plugin,
             artifact,
+            berth,
             granted,
         });
         let mut first = generation
@@ -110,7 +114,8 @@ impl Generation {
 
     async fn instance(&self) -> Result<Instance, Failure> {
         let instance =
-            Instance::new(&self.pre, &self.exports, &self.plugin, self.number, &self.granted).await?;
+            Instance::new(&self.pre, &self.exports, &self.plugin, self.number, &self.berth, &self.granted)
+                .await?;
         self.pool.made();
         self.metrics.made.increment(1);
         Ok(instance)

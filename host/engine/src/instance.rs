@@ -12,6 +12,7 @@ use wharf_bindings::lifecycle_0_1::wharf::plugin::types::Failure as HookFailure;
 use wharf_call::{Body, Failure, Invocation, Kind};
 
 use crate::answer::Answer;
+use crate::berth::Berth;
 use crate::capabilities::Capabilities;
 use crate::config::PluginConfig;
 use crate::epoch::{CpuExceeded, Meter};
@@ -67,9 +68,10 @@ impl Instance {
         exports: &Exports,
         plugin: &Arc<PluginConfig>,
         generation: u64,
+        berth: &Arc<Berth>,
         granted: &Capabilities,
     ) -> Result<Self, Failure> {
-        let state = State::new(plugin.clone(), generation, granted).map_err(|error| {
+        let state = State::new(plugin.clone(), generation, berth.clone(), granted).map_err(|error| {
             Failure::new(Kind::Internal, Kind::Internal.title()).with_private(format!("{error:#}"))
         })?;
         let mut store = Store::new(pre.engine(), state);

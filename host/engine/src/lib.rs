@@ -10,6 +10,7 @@
 //! `worlds/`. What bounds a guest is in `epoch.rs` and `limits.rs`; what it is offered in `imports/`.
 
 mod answer;
+mod berth;
 mod capabilities;
 mod catalog;
 mod compile;
@@ -22,6 +23,7 @@ mod inspect;
 mod instance;
 mod lease;
 mod limits;
+mod log_gate;
 mod metrics;
 mod pipe;
 mod pool;

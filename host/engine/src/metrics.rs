@@ -19,6 +19,14 @@ pub(crate) fn describe() {
         "wharf_plugin_ended_total",
         "Calls that the host ended, by kind of failure: traps among them"
     );
+    describe_counter!(
+        "wharf_plugin_refused_total",
+        "Host calls of a plugin that were refused: not granted, or over a quota"
+    );
+    describe_counter!(
+        "wharf_plugin_log_lines_dropped_total",
+        "Lines that a plugin wrote beyond limits.log_lines or limits.log_bytes"
+    );
     describe_gauge!("wharf_plugin_instances", "Instances of the serving generation, idle or working");
     describe_gauge!("wharf_plugin_in_flight", "Calls in flight in the serving generation");
     describe_gauge!("wharf_plugin_generation", "The number of the serving generation");
@@ -56,6 +64,16 @@ impl PluginMetrics {
 /// An attempt to load a generation came to an end.
 pub(crate) fn loaded(plugin: &str, outcome: &'static str) {
     counter!("wharf_plugin_loads_total", "plugin" => plugin.to_owned(), "outcome" => outcome).increment(1);
+}
+
+/// A host call of a plugin was refused; `reason` is of a closed list.
+pub(crate) fn refused(plugin: &str, reason: &'static str) {
+    counter!("wharf_plugin_refused_total", "plugin" => plugin.to_owned(), "reason" => reason).increment(1);
+}
+
+/// A line of a plugin was over its limits.
+pub(crate) fn log_line_dropped(plugin: &str) {
+    counter!("wharf_plugin_log_lines_dropped_total", "plugin" => plugin.to_owned()).increment(1);
 }
 
 /// The gauges of a plugin, set when they are read.

@@ -27,6 +27,14 @@ const MEMORIES_PER_COMPONENT: u32 = 8;
 const TABLES_PER_COMPONENT: u32 = 16;
 const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
 const TABLE_ELEMENTS_MAX: usize = 100_000;
+/// Memories that there is room for on average: most components have one.
+const MEMORIES_PER_INSTANCE: u32 = 2;
+/// All that an index of 32 bits can name. Where a memory has that much address space to itself, whatever may be
+/// behind its end is unmapped, and compiled guests check no bounds. It costs addresses, not memory.
+const WHOLE_MEMORY_BYTES: u64 = 4 << 30;
+/// How much address space is taken for that; a process on x86-64 and AArch64 has 128 TiB. With more instances,
+/// or where the system has not so much to give (`ulimit -v`), a memory gets what `[engine] memory` says.
+const ADDRESS_SPACE_MAX: u64 = 32 << 40;
 
 /// Compiles components and runs them. One for a host; cheap to clone.
 #[derive(Clone)]
@@ -48,7 +56,7 @@ impl Engine {
     /// names the manifest key.
     pub fn new(config: EngineConfig, ports: Ports) -> Result<Self, String> {
         metrics::describe();
-        let engine = wasmtime::Engine::new(&wasmtime_config(&config)).map_err(|error| {
+        let engine = wasmtime_engine(&config).map_err(|error| {
             format!(
                 "the address space for [engine] instances = {} with memory = {} bytes cannot be reserved; \
                  lower one of them, or raise `ulimit -v`: {error:#}",
@@ -148,13 +156,24 @@ impl Artifact {
     }
 }
 
-fn wasmtime_config(config: &EngineConfig) -> Config {
+/// Reserves each memory whole where there is the address space for it.
+fn wasmtime_engine(config: &EngineConfig) -> wasmtime::Result<wasmtime::Engine> {
+    let memories = u64::from(config.instances_max) * u64::from(MEMORIES_PER_INSTANCE);
+    if memories * WHOLE_MEMORY_BYTES <= ADDRESS_SPACE_MAX
+        && let Ok(engine) = wasmtime::Engine::new(&wasmtime_config(config, WHOLE_MEMORY_BYTES))
+    {
+        return Ok(engine);
+    }
+    wasmtime::Engine::new(&wasmtime_config(config, config.memory_bytes_max))
+}
+
+fn wasmtime_config(config: &EngineConfig, memory_reservation: u64) -> Config {
     let instances = config.instances_max;
     let memory = usize::try_from(config.memory_bytes_max).unwrap_or(usize::MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances.saturating_mul(4))
-        .total_memories(instances.saturating_mul(2))
+        .total_memories(instances.saturating_mul(MEMORIES_PER_INSTANCE))
         .total_tables(instances.saturating_mul(4))
         // A call has a fibre of its own, and a guest task that waits keeps one.
         .total_stacks(instances.saturating_mul(2))
@@ -177,7 +196,7 @@ fn wasmtime_config(config: &EngineConfig) -> Config {
         .async_stack_size(ASYNC_STACK_BYTES)
         // What one call leaves on a stack is not for the next one's eyes.
         .async_stack_zeroing(true)
-        .memory_reservation(config.memory_bytes_max)
+        .memory_reservation(memory_reservation)
         .wasm_backtrace_details(WasmBacktraceDetails::Enable);
     wasmtime
 }

@@ -7,10 +7,12 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wharf_call::Peers;
 
+use crate::berth::Berth;
 use crate::capabilities::Capabilities;
 use crate::config::PluginConfig;
 use crate::epoch::Meter;
 use crate::imports::http::GuestEgress;
+use crate::imports::keyvalue::Values;
 use crate::imports::output::{GuestLog, Output};
 use crate::imports::sockets;
 use crate::limits::MemoryLimiter;
@@ -20,6 +22,7 @@ const RANDOM_BYTES_MAX: u64 = 1 << 20;
 
 pub(crate) struct State {
     pub(crate) plugin: Arc<PluginConfig>,
+    pub(crate) berth: Arc<Berth>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) limiter: MemoryLimiter,
     pub(crate) log: Arc<GuestLog>,
@@ -27,7 +30,8 @@ pub(crate) struct State {
     pub(crate) peers: Option<Arc<dyn Peers>>,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    table: ResourceTable,
+    pub(crate) table: ResourceTable,
+    pub(crate) values: Values,
 }
 
 impl State {
@@ -36,9 +40,10 @@ impl State {
     pub(crate) fn new(
         plugin: Arc<PluginConfig>,
         generation: u64,
+        berth: Arc<Berth>,
         granted: &Capabilities,
     ) -> wasmtime::Result<Self> {
-        let log = GuestLog::new(&plugin.name, generation);
+        let log = GuestLog::new(plugin.clone(), generation, berth.clone());
         let mut wasi = WasiCtx::builder();
         wasi.stdout(Output::new("stdout", log.clone()))
             .stderr(Output::new("stderr", log.clone()))
@@ -63,7 +68,9 @@ impl State {
             http,
             peers: granted.peers.clone(),
             table,
+            values: Values::default(),
             plugin,
+            berth,
         })
     }
 }

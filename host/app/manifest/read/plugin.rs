@@ -6,6 +6,7 @@ use wharf_call::EgressLimits;
 use wharf_engine::{DirGrants, EngineConfig, Grants, Limits, PluginConfig, PoolConfig};
 
 use super::grants::{read_dirs, read_env, read_http, read_tcp};
+use super::key_value::read_buckets;
 use super::{number, slug};
 use crate::manifest::PluginEntry;
 use crate::manifest::section::{Found, Problems, Section, a};
@@ -106,9 +107,10 @@ fn read_plugin(
         part("pool", "plugin.NAME.pool"),
     );
     let (env, http) = (read_env(problems, &grants), read_http(problems, &grants));
+    let keyvalue = read_buckets(problems, &grants);
     let dirs = DirGrants { dirs: read_dirs(problems, &grants, ceilings.dir), ..DirGrants::default() };
     let tcp = read_tcp(problems, &grants);
-    let grants = Grants { config, env, http, dirs, tcp };
+    let grants = Grants { config, env, http, keyvalue, dirs, tcp };
     let limits = read_limits(problems, &limits, ceilings, &grants);
     let pool = read_pool(problems, &pool, ceilings);
     let Found { value: component, at: component_at } = component?;
@@ -162,6 +164,9 @@ fn read_limits(
             limits.size(problems, "response_headers"),
             default.response_header_bytes,
         ),
+        log_line_bytes: number(limits.size(problems, "log_line"), default.log_line_bytes),
+        log_lines: number(limits.count(problems, "log_lines"), default.log_lines),
+        log_bytes: number(limits.size(problems, "log_bytes"), default.log_bytes),
         egress: read_egress_limits(problems, limits),
         handles: number(
             limits.count(problems, "handles"),

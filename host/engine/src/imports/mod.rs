@@ -3,13 +3,15 @@
 pub(crate) mod config;
 pub(crate) mod dirs;
 pub(crate) mod http;
+pub(crate) mod keyvalue;
+pub(crate) mod logging;
 pub(crate) mod output;
 pub(crate) mod sockets;
 
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime_wasi_http::WasiHttp;
 use wasmtime_wasi_http::WasiHttpView;
-use wharf_bindings::{config_0_2, wasi_http_0_2, wasi_http_0_3};
+use wharf_bindings::{config_0_2, keyvalue_0_2, logging_0_1, wasi_http_0_2, wasi_http_0_3};
 
 use crate::config::Grants;
 use crate::state::State;
@@ -45,6 +47,13 @@ const TCP: Offer = Offer::Grant {
     granted: |grants| !grants.tcp.peers.is_empty(),
 };
 
+/// Buckets of keys and values.
+const KEYVALUE: Offer = Offer::Grant {
+    section: "grants",
+    line: "keyvalue = [\"notes\"]",
+    granted: |grants| !grants.keyvalue.is_empty(),
+};
+
 /// The table of all interfaces that the host offers.
 ///
 /// What a standard library imports without doing anything with it is always there, emptied: no arguments,
@@ -62,6 +71,12 @@ pub(crate) fn offer(interface: &str) -> Offer {
         },
         "wasi:http/client" if version.starts_with("0.3.") => HTTP,
         "wasi:http/outgoing-handler" if version.starts_with("0.2.") => HTTP,
+        "wasi:keyvalue/store" | "wasi:keyvalue/atomics" | "wasi:keyvalue/batch"
+            if version == "0.2.0-draft2" =>
+        {
+            KEYVALUE
+        }
+        "wasi:logging/logging" if version == "0.1.0-draft" => Offer::Always,
         _ if wasi_0_2_or_0_3 && name.starts_with("wasi:sockets/") => TCP,
         _ if wasi_0_2_or_0_3 && is_standard_library(name) => Offer::Always,
         _ => Offer::No,
@@ -84,5 +99,9 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasi_http_0_3::http::client::add_to_linker::<_, WasiHttp>(linker, State::http)?;
     wasi_http_0_3::http::types::add_to_linker::<_, WasiHttp>(linker, State::http)?;
     config_0_2::wasi::config::store::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut State| state)?;
+    keyvalue_0_2::wasi::keyvalue::store::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut State| state)?;
+    keyvalue_0_2::wasi::keyvalue::atomics::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut State| state)?;
+    keyvalue_0_2::wasi::keyvalue::batch::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut State| state)?;
+    logging_0_1::wasi::logging::logging::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut State| state)?;
     Ok(())
 }

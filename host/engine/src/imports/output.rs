@@ -4,25 +4,38 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::io::AsyncWrite;
+use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wharf_call::RequestId;
 
-/// The longest line that is kept, in bytes; the rest of a longer one begins a new line.
-const LINE_BYTES_MAX: usize = 4096;
+use crate::berth::Berth;
+use crate::config::PluginConfig;
+use crate::log_gate::{Dropped, LogGate, Verdict};
+use crate::metrics;
+
+/// What a guest may hand over in one write; more comes in the next.
+const WRITE_BYTES_MAX: usize = 64 << 10;
+
+/// How often it is said at most that lines were dropped.
+const REPORT_PERIOD: Duration = Duration::from_secs(1);
 
 /// Where the lines of one instance go: named by its plugin and by the request that it works on.
 pub(crate) struct GuestLog {
-    plugin: String,
+    plugin: Arc<PluginConfig>,
     generation: u64,
+    berth: Arc<Berth>,
     request: Mutex<Option<RequestId>>,
 }
 
 impl GuestLog {
-    pub(crate) fn new(plugin: &str, generation: u64) -> Arc<Self> {
-        Arc::new(GuestLog { plugin: plugin.to_owned(), generation, request: Mutex::new(None) })
+    pub(crate) fn new(plugin: Arc<PluginConfig>, generation: u64, berth: Arc<Berth>) -> Arc<Self> {
+        Arc::new(GuestLog { plugin, generation, berth, request: Mutex::new(None) })
     }
 
     /// From now on, lines belong to this request; `None` between calls.
@@ -35,7 +48,7 @@ impl GuestLog {
         let request = self.request.lock().clone();
         tracing::error!(
             target: "wharf::guest",
-            plugin = self.plugin,
+            plugin = self.plugin.name,
             generation = self.generation,
             request_id = request.as_ref().map(RequestId::as_str),
             backtrace,
@@ -43,17 +56,124 @@ impl GuestLog {
         );
     }
 
+    /// The host refused something that the guest asked for. `kind` is of a closed list; lines of one kind
+    /// share one line a second, and all are counted.
+    pub(crate) fn refused(&self, kind: &'static str, why: impl FnOnce() -> String) {
+        metrics::refused(&self.plugin.name, kind);
+        let Some(unsaid) = self.berth.refusals.say(kind, Instant::now()) else { return };
+        let request = self.request.lock().clone();
+        let why = why();
+        tracing::warn!(
+            target: "wharf::guest",
+            plugin = self.plugin.name,
+            generation = self.generation,
+            request_id = request.as_ref().map(RequestId::as_str),
+            unsaid = (unsaid > 0).then_some(unsaid),
+            "{why}"
+        );
+    }
+
     fn line(&self, stream: &'static str, line: &[u8]) {
+        if !tracing::enabled!(target: "wharf::guest", tracing::Level::INFO) || !self.admit(line.len()) {
+            return;
+        }
         let line = String::from_utf8_lossy(line);
         let request = self.request.lock().clone();
         tracing::info!(
             target: "wharf::guest",
-            plugin = self.plugin,
+            plugin = self.plugin.name,
             generation = self.generation,
             request_id = request.as_ref().map(RequestId::as_str),
             stream,
             "{line}"
         );
+    }
+
+    /// A line that the guest gave a level and a context; empty contexts are left out.
+    pub(crate) fn message(&self, level: tracing::Level, context: &str, message: &str) {
+        macro_rules! write {
+            ($level:expr) => {{
+                if !tracing::enabled!(target: "wharf::guest", $level) {
+                    return;
+                }
+                let max = self.plugin.limits.log_line_bytes;
+                let (context, _) = split(context, max);
+                let request = self.request.lock().clone();
+                let mut rest = Some(message);
+                while let Some((line, more)) = rest.map(|rest| split(rest, max)) {
+                    rest = more;
+                    if self.admit(context.len() + line.len()) {
+                        tracing::event!(
+                            target: "wharf::guest",
+                            $level,
+                            plugin = self.plugin.name,
+                            generation = self.generation,
+                            request_id = request.as_ref().map(RequestId::as_str),
+                            context = (!context.is_empty()).then_some(context),
+                            "{line}"
+                        );
+                    }
+                }
+            }};
+        }
+        match level {
+            tracing::Level::TRACE => write!(tracing::Level::TRACE),
+            tracing::Level::DEBUG => write!(tracing::Level::DEBUG),
+            tracing::Level::INFO => write!(tracing::Level::INFO),
+            tracing::Level::WARN => write!(tracing::Level::WARN),
+            tracing::Level::ERROR => write!(tracing::Level::ERROR),
+        }
+    }
+
+    /// Whether the plugin's limits let a line through.
+    fn admit(&self, bytes: usize) -> bool {
+        match self.berth.log.admit(&self.plugin.limits, bytes, Instant::now()) {
+            Verdict::Pass => return true,
+            Verdict::Drop => {}
+            Verdict::DropAndReport => {
+                // It ends with the plugin, or in a second.
+                let (berth, plugin) = (Arc::downgrade(&self.berth), self.plugin.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(REPORT_PERIOD).await;
+                    berth.upgrade().inspect(|berth| report(&berth.log, &plugin));
+                });
+            }
+        }
+        metrics::log_line_dropped(&self.plugin.name);
+        false
+    }
+}
+
+/// Says what was dropped.
+fn report(log: &LogGate, plugin: &PluginConfig) {
+    let Dropped { by_lines, by_bytes } = log.take_dropped();
+    let (lines, bytes) = (plugin.limits.log_lines, plugin.limits.log_bytes);
+    let limits = [
+        (by_lines > 0).then(|| format!("limits.log_lines is {lines} a second")),
+        (by_bytes > 0).then(|| format!("limits.log_bytes is {bytes} a second")),
+    ];
+    let limits: Vec<String> = limits.into_iter().flatten().collect();
+    tracing::warn!(
+        target: "wharf::guest",
+        plugin = plugin.name,
+        "{} lines dropped; {}",
+        by_lines + by_bytes,
+        limits.join(", ")
+    );
+}
+
+/// The beginning of `text` with at most `max` bytes, which are at least 64, and the rest if there is one.
+fn split(text: &str, max: usize) -> (&str, Option<&str>) {
+    let (line, rest) = text.split_at(text.floor_char_boundary(max));
+    (line, (!rest.is_empty()).then_some(rest))
+}
+
+/// How much of `line` is to be written when the rest is the next line: all of it, without a character at its
+/// end that is not complete.
+fn whole_characters(line: &[u8]) -> usize {
+    match std::str::from_utf8(line) {
+        Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => error.valid_up_to(),
+        _ => line.len(),
     }
 }
 
@@ -70,18 +190,25 @@ impl Output {
         Output { stream, log, line: Arc::default() }
     }
 
-    fn write(&self, bytes: &[u8]) {
+    /// Writes whole lines to the log and keeps the rest.
+    fn take(&self, mut bytes: &[u8]) {
+        let max = self.log.plugin.limits.log_line_bytes;
         let mut line = self.line.lock();
-        for &byte in bytes {
-            if byte != b'\n' {
-                line.push(byte);
+        while !bytes.is_empty() {
+            let room = max.saturating_sub(line.len()).max(1);
+            let part = &bytes[..bytes.len().min(room)];
+            let end = part.iter().position(|byte| *byte == b'\n');
+            line.extend_from_slice(&part[..end.unwrap_or(part.len())]);
+            bytes = &bytes[end.map_or(part.len(), |end| end + 1)..];
+            let complete = match end {
+                Some(_) => line.len(),
+                None if line.len() >= max => whole_characters(&line),
+                None => break,
+            };
+            if complete > 0 {
+                self.log.line(self.stream, &line[..complete]);
             }
-            if byte == b'\n' || line.len() >= LINE_BYTES_MAX {
-                if !line.is_empty() {
-                    self.log.line(self.stream, &line);
-                }
-                line.clear();
-            }
+            line.drain(..complete);
         }
     }
 }
@@ -89,7 +216,7 @@ impl Output {
 /// Never waits: the host's log takes what it can hold and counts what it drops.
 impl AsyncWrite for Output {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.write(bytes);
+        self.take(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -102,6 +229,27 @@ impl AsyncWrite for Output {
     }
 }
 
+/// The same for WASI 0.2. Without it, wasmtime would write in a task of its own, whose time nobody bills.
+impl OutputStream for Output {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.take(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_BYTES_MAX)
+    }
+}
+
+#[async_trait]
+impl Pollable for Output {
+    async fn ready(&mut self) {}
+}
+
 impl IsTerminal for Output {
     fn is_terminal(&self) -> bool {
         false
@@ -110,6 +258,10 @@ impl IsTerminal for Output {
 
 impl StdoutStream for Output {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
         Box::new(self.clone())
     }
 }
