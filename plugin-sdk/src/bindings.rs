@@ -5,16 +5,99 @@
 //! name the type in `export_handler_plugin!(MyType with_types_in wharf::bindings)`. [`Response`] and
 //! [`Failure`] convert into the types here with `into()`.
 //!
+//! Each capability is a world of its own. A component imports the functions that its code calls, so a plugin
+//! that does not use a capability does not import it, and needs no grant.
+//!
 //! [`http`]: crate::http
 //! [`Response`]: crate::Response
 //! [`Failure`]: crate::Failure
 #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
 #![allow(clippy::undocumented_unsafe_blocks, reason = "generated code")]
 
-wit_bindgen::generate!({
+/// The one place that says where the contracts are.
+macro_rules! generate {
+    ($($options:tt)*) => {
+        wit_bindgen::generate!({ path: "../wit", $($options)* });
+    };
+}
+
+generate! {
     world: "handler-plugin",
-    path: "../wit",
     pub_export_macro: true,
     export_macro_name: "export_handler_plugin",
     default_bindings_module: "wharf_sdk::bindings",
-});
+}
+
+/// `wasi:keyvalue`.
+#[cfg(target_family = "wasm")]
+pub(crate) mod keyvalue {
+    generate! {
+        inline: "
+            package wharf:sdk-keyvalue;
+            world uses {
+                import wasi:keyvalue/store@0.2.0-draft2;
+                import wasi:keyvalue/atomics@0.2.0-draft2;
+                import wasi:keyvalue/batch@0.2.0-draft2;
+            }
+        ",
+        world: "wharf:sdk-keyvalue/uses",
+        generate_all,
+    }
+    pub use wasi::keyvalue::*;
+}
+
+/// `wasi:config`.
+#[cfg(target_family = "wasm")]
+pub(crate) mod config {
+    generate! {
+        inline: "
+            package wharf:sdk-config;
+            world uses { import wasi:config/store@0.2.0-rc.1; }
+        ",
+        world: "wharf:sdk-config/uses",
+        generate_all,
+    }
+    pub use wasi::config::*;
+}
+
+/// `wasi:logging`.
+#[cfg(all(feature = "log", target_family = "wasm"))]
+pub(crate) mod logging {
+    generate! {
+        inline: "
+            package wharf:sdk-logging;
+            world uses { import wasi:logging/logging@0.1.0-draft; }
+        ",
+        world: "wharf:sdk-logging/uses",
+        generate_all,
+    }
+    pub use wasi::logging::logging::*;
+}
+
+/// `wasi:clocks`.
+#[cfg(target_family = "wasm")]
+pub(crate) mod clocks {
+    generate! {
+        inline: "
+            package wharf:sdk-clocks;
+            world uses { import wasi:clocks/monotonic-clock@0.3.0; }
+        ",
+        world: "wharf:sdk-clocks/uses",
+        generate_all,
+    }
+    pub use wasi::clocks::*;
+}
+
+/// `wasi:http`, as a client.
+#[cfg(all(feature = "client", target_family = "wasm"))]
+pub(crate) mod client {
+    generate! {
+        inline: "
+            package wharf:sdk-client;
+            world uses { import wasi:http/client@0.3.0; }
+        ",
+        world: "wharf:sdk-client/uses",
+        generate_all,
+    }
+    pub use wasi::http::*;
+}

@@ -1,12 +1,17 @@
 use std::fmt;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
 
 use bytes::Bytes;
+use futures_core::Stream;
 use http::HeaderMap;
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
 
 use crate::bindings::wharf::plugin::types::{self as raw, Fields};
 use crate::bindings::{wit_future, wit_stream};
+use crate::pipe::Pipe;
 use crate::{Failure, OrFail, Result, fields};
 
 /// How much is read from the host at once.
@@ -31,11 +36,14 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// }
 /// ```
 ///
-/// A body that was cut short is an error there, never a short body. What is not read is thrown away.
+/// [`read`](Body::read) lends each piece instead, and reuses the buffer that it is in: nothing is allocated
+/// for it. A body that was cut short is an error in all of these, never a short body. What is not read is
+/// thrown away.
 ///
-/// **Writing.** Text and bytes become a body with `into()`; [`Body::stream`] makes one piece by piece. The
-/// body of the request is also a body for the response: an untouched stream passes through the host without
-/// coming back to the plugin.
+/// **Writing.** Text and bytes become a body with `into()`; [`Body::stream`] makes one piece by piece, and
+/// [`Body::from_stream`] of a [`Stream`]. The body of the request, or of a response to a call of the plugin's
+/// own, is also a body for the response: an untouched stream passes through the host without coming back to
+/// the plugin.
 #[derive(Default)]
 pub struct Body(Inner);
 
@@ -44,23 +52,99 @@ enum Inner {
     #[default]
     Empty,
     Whole(Bytes),
+    /// Whole, and all of it was lent.
+    Lent(Bytes),
     Received(Received),
-    /// A received stream of which only the trailers are left.
+    /// A stream of which only the trailers are left.
     Ended(HeaderMap),
     Produced(Produce),
+    /// A produced body that is read in the plugin itself.
+    Running(Running),
 }
 
 /// A body that the host streams to us.
 struct Received {
     stream: StreamReader<u8>,
-    end: FutureReader<End>,
+    end: End,
     /// Something was read: the stream can no longer be handed on as it is.
     touched: bool,
+    /// Where the pieces are that are lent.
+    buffer: Vec<u8>,
 }
 
 /// How a stream ends: with its trailers, or with what cut it short.
-type End = std::result::Result<Fields, raw::Failure>;
-type Produce = Box<dyn FnOnce(Writer) -> Pin<Box<dyn Future<Output = Result<Trailers>>>>>;
+enum End {
+    Handler(FutureReader<HandlerEnd>),
+    #[cfg_attr(
+        not(all(feature = "client", target_family = "wasm")),
+        expect(dead_code, reason = "of a client")
+    )]
+    Other(Pin<Box<dyn Future<Output = Result<HeaderMap>>>>),
+}
+
+impl End {
+    async fn reached(self) -> Result<HeaderMap> {
+        match self {
+            End::Handler(end) => fields::from_wit(end.await.map_err(Failure::from_wit)?),
+            End::Other(end) => end.await,
+        }
+    }
+}
+
+type HandlerEnd = std::result::Result<Fields, raw::Failure>;
+type Producing = Pin<Box<dyn Future<Output = Result<Trailers>>>>;
+type Produce = Box<dyn FnOnce(Writer) -> Producing>;
+
+/// The closure of [`Body::stream`], driven by whoever reads the body.
+struct Running {
+    pipe: Rc<Pipe<Bytes>>,
+    producing: Option<Producing>,
+    /// How it has ended: told after the last piece.
+    outcome: Result<HeaderMap>,
+    lent: Bytes,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.pipe.reader_gone();
+    }
+}
+
+impl Running {
+    fn start(produce: Produce) -> Self {
+        let pipe = Rc::new(Pipe::default());
+        let producing = produce(Writer { sink: Sink::Local(pipe.clone()) });
+        Running { pipe, producing: Some(producing), outcome: Ok(HeaderMap::new()), lent: Bytes::new() }
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        poll_fn(|cx| {
+            loop {
+                if let Some(chunk) = self.pipe.take() {
+                    return Poll::Ready(Ok(Some(chunk)));
+                }
+                let Some(producing) = &mut self.producing else {
+                    return Poll::Ready(match &self.outcome {
+                        Ok(_) => Ok(None),
+                        Err(failure) => Err(failure.clone()),
+                    });
+                };
+                match producing.as_mut().poll(cx) {
+                    Poll::Ready(outcome) => {
+                        self.producing = None;
+                        self.outcome = outcome.map(|Trailers(fields)| fields);
+                    }
+                    Poll::Pending if self.pipe.is_empty() => {
+                        self.pipe.wake_when_filled(cx.waker());
+                        return Poll::Pending;
+                    }
+                    Poll::Pending => {}
+                }
+            }
+        })
+        .await
+    }
+}
 
 impl Body {
     /// No body.
@@ -104,12 +188,27 @@ impl Body {
         })))
     }
 
+    /// A body of the pieces of a [`Stream`]. An error cuts it short. For the rest see [`Body::stream`].
+    pub fn from_stream<S, T>(pieces: S) -> Self
+    where
+        S: Stream<Item = Result<T>> + 'static,
+        T: Into<Vec<u8>>,
+    {
+        Body::stream(|mut writer| async move {
+            let mut pieces = pin!(pieces);
+            while let Some(piece) = poll_fn(|cx| pieces.as_mut().poll_next(cx)).await {
+                writer.write(piece?).await?;
+            }
+            Ok(())
+        })
+    }
+
     /// Whether it is known to be empty. A stream counts as not empty until it has ended.
     pub fn is_empty(&self) -> bool {
         match &self.0 {
-            Inner::Empty | Inner::Ended(_) => true,
+            Inner::Empty | Inner::Lent(_) | Inner::Ended(_) => true,
             Inner::Whole(bytes) => bytes.is_empty(),
-            Inner::Received(_) | Inner::Produced(_) => false,
+            Inner::Received(_) | Inner::Produced(_) | Inner::Running(_) => false,
         }
     }
 
@@ -130,10 +229,22 @@ impl Body {
     /// `payload_too_large` when it is more, without reading on; the failure that cut the body short.
     pub async fn bytes_up_to(&mut self, max: usize) -> Result<Bytes> {
         let too_large = || Failure::payload_too_large(format!("the body is larger than {max} bytes"));
+        self.run();
         match &mut self.0 {
-            Inner::Empty | Inner::Ended(_) => Ok(Bytes::new()),
+            Inner::Empty | Inner::Lent(_) | Inner::Ended(_) => Ok(Bytes::new()),
             Inner::Whole(bytes) if bytes.len() > max => Err(too_large()),
             Inner::Whole(bytes) => Ok(std::mem::take(bytes)),
+            Inner::Running(running) => {
+                let mut all = Vec::new();
+                while let Some(chunk) = running.next().await? {
+                    if chunk.len() > max - all.len() {
+                        return Err(too_large());
+                    }
+                    all.extend_from_slice(&chunk);
+                }
+                self.end().await?;
+                Ok(all.into())
+            }
             Inner::Received(received) => {
                 let mut all = Vec::new();
                 loop {
@@ -148,7 +259,7 @@ impl Body {
                     }
                 }
             }
-            Inner::Produced(_) => Err(unreadable()),
+            Inner::Produced(_) => unreachable!("it runs"),
         }
     }
 
@@ -167,9 +278,17 @@ impl Body {
     /// # Errors
     /// The failure that cut the body short.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        self.run();
         match &mut self.0 {
-            Inner::Empty | Inner::Ended(_) => Ok(None),
+            Inner::Empty | Inner::Lent(_) | Inner::Ended(_) => Ok(None),
             Inner::Whole(bytes) => Ok(Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty())),
+            Inner::Running(running) => match running.next().await? {
+                Some(chunk) => Ok(Some(chunk)),
+                None => {
+                    self.end().await?;
+                    Ok(None)
+                }
+            },
             Inner::Received(received) => loop {
                 let (status, chunk) = received.read(Vec::new()).await;
                 if !chunk.is_empty() {
@@ -180,7 +299,70 @@ impl Body {
                     return Ok(None);
                 }
             },
-            Inner::Produced(_) => Err(unreadable()),
+            Inner::Produced(_) => unreachable!("it runs"),
+        }
+    }
+
+    /// The next piece, lent until the next call: as [`chunk`](Body::chunk), but the buffer is used again.
+    ///
+    /// ```
+    /// # use wharf_sdk as wharf;
+    /// use wharf::{Body, Result};
+    ///
+    /// #[wharf::handler]
+    /// async fn lines(mut body: Body) -> Result<String> {
+    ///     let mut lines = 0;
+    ///     while let Some(piece) = body.read().await? {
+    ///         lines += piece.iter().filter(|byte| **byte == b'\n').count();
+    ///     }
+    ///     Ok(format!("{lines} lines\n"))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The failure that cut the body short.
+    pub async fn read(&mut self) -> Result<Option<&[u8]>> {
+        self.run();
+        if let Inner::Whole(bytes) = &mut self.0 {
+            self.0 = Inner::Lent(std::mem::take(bytes));
+            let Inner::Lent(bytes) = &self.0 else { return Ok(None) };
+            return Ok(Some(&**bytes).filter(|bytes| !bytes.is_empty()));
+        }
+        let more = match &mut self.0 {
+            Inner::Running(running) => {
+                running.lent = running.next().await?.unwrap_or_default();
+                !running.lent.is_empty()
+            }
+            Inner::Received(received) => loop {
+                let mut buffer = std::mem::take(&mut received.buffer);
+                buffer.clear();
+                let status;
+                (status, received.buffer) = received.read(buffer).await;
+                if !received.buffer.is_empty() {
+                    break true;
+                }
+                if status == StreamResult::Dropped {
+                    break false;
+                }
+            },
+            _ => return Ok(None),
+        };
+        if !more {
+            self.end().await?;
+        }
+        match &self.0 {
+            Inner::Running(running) => Ok(Some(&running.lent[..])),
+            Inner::Received(received) => Ok(Some(&received.buffer[..])),
+            _ => Ok(None),
+        }
+    }
+
+    /// A produced body that is read here starts to run here.
+    fn run(&mut self) {
+        if let Inner::Produced(_) = self.0
+            && let Inner::Produced(produce) = std::mem::take(&mut self.0)
+        {
+            self.0 = Inner::Running(Running::start(produce));
         }
     }
 
@@ -189,20 +371,66 @@ impl Body {
     /// # Errors
     /// The failure that cut the body short.
     pub async fn trailers(&mut self) -> Result<HeaderMap> {
-        while self.chunk().await?.is_some() {}
+        while self.read().await?.is_some() {}
         match std::mem::take(&mut self.0) {
             Inner::Ended(trailers) => Ok(trailers),
             _ => Ok(HeaderMap::new()),
         }
     }
 
-    /// Learns how a received stream has ended, after its last byte.
+    /// Learns how a stream has ended, after its last byte.
     async fn end(&mut self) -> Result<()> {
-        if let Inner::Received(received) = std::mem::take(&mut self.0) {
-            let trailers = received.end.await.map_err(Failure::from_wit)?;
-            self.0 = Inner::Ended(fields::from_wit(trailers)?);
-        }
+        self.0 = match std::mem::take(&mut self.0) {
+            Inner::Received(received) => Inner::Ended(received.end.reached().await?),
+            Inner::Running(mut running) => {
+                Inner::Ended(std::mem::replace(&mut running.outcome, Ok(HeaderMap::new()))?)
+            }
+            other => other,
+        };
         Ok(())
+    }
+
+    /// A stream whose end is learnt in another way than a handler's request has.
+    #[cfg(all(feature = "client", target_family = "wasm"))]
+    pub(crate) fn received(
+        stream: StreamReader<u8>,
+        end: impl Future<Output = Result<HeaderMap>> + 'static,
+    ) -> Self {
+        let end = End::Other(Box::pin(end));
+        Body(Inner::Received(Received { stream, end, touched: false, buffer: Vec::new() }))
+    }
+
+    /// Takes the bytes of a body that is whole; an empty body is.
+    #[cfg(all(feature = "client", target_family = "wasm"))]
+    pub(crate) fn whole(&mut self) -> Option<Bytes> {
+        match &mut self.0 {
+            Inner::Empty | Inner::Lent(_) | Inner::Ended(_) => Some(Bytes::new()),
+            Inner::Whole(bytes) => Some(std::mem::take(bytes)),
+            Inner::Received(_) | Inner::Produced(_) | Inner::Running(_) => None,
+        }
+    }
+
+    /// The stream of a body that is to be sent, and how it ends. Somebody has to run the future.
+    #[cfg(all(feature = "client", target_family = "wasm"))]
+    pub(crate) fn into_outgoing(
+        self,
+    ) -> (StreamReader<u8>, Pin<Box<dyn Future<Output = Result<HeaderMap>>>>) {
+        match self.0 {
+            Inner::Received(Received { stream, end, touched: false, .. }) => {
+                (stream, Box::pin(end.reached()))
+            }
+            Inner::Produced(produce) => {
+                let (writer, reader) = wit_stream::new();
+                let written = produce(Writer { sink: Sink::Host(writer) });
+                (reader, Box::pin(async move { written.await.map(|Trailers(fields)| fields) }))
+            }
+            other => {
+                let (writer, reader) = wit_stream::new();
+                let mut rest = Body(other);
+                let written = async move { Writer { sink: Sink::Host(writer) }.copy(&mut rest).await };
+                (reader, Box::pin(written))
+            }
+        }
     }
 }
 
@@ -215,41 +443,80 @@ impl Received {
     }
 }
 
-fn unreadable() -> Failure {
-    Failure::internal("internal error").with_details("a body from Body::stream can only be sent, not read")
-}
-
 /// Where the closure of [`Body::stream`] puts the body.
 ///
 /// Dropping it ends the body; the closure's result says whether that was the end or a cut.
 pub struct Writer {
-    stream: StreamWriter<u8>,
+    sink: Sink,
+}
+
+enum Sink {
+    Host(StreamWriter<u8>),
+    /// Read in the plugin itself, or in a native test.
+    Local(Rc<Pipe<Bytes>>),
 }
 
 impl Writer {
     /// Sends a piece and waits until the host has taken it, which it does as fast as the client reads.
+    ///
+    /// The host reads the piece where it is: a `Vec` or `String` is not copied, and nor are [`Bytes`] that
+    /// nobody else holds.
     ///
     /// # Errors
     /// [`ReaderGone`] when nobody will read any more of this body; stop producing it then.
     pub async fn write(&mut self, chunk: impl Into<Vec<u8>>) -> Result<(), ReaderGone> {
         // An empty write would wait for a reader and tell it nothing.
         let chunk = chunk.into();
-        if chunk.is_empty() || self.stream.write_all(chunk).await.is_empty() {
-            Ok(())
-        } else {
-            Err(ReaderGone)
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        match &mut self.sink {
+            // What comes back is what nobody has read.
+            Sink::Host(stream) => match stream.write_all(chunk).await.is_empty() {
+                true => Ok(()),
+                false => Err(ReaderGone),
+            },
+            Sink::Local(pipe) => pipe.put(chunk.into()).await.map_err(|_| ReaderGone),
         }
     }
 
     /// Sends all that is left of another body and returns its trailers, for `Ok(trailers)` at the end.
     ///
+    /// The pieces pass through one buffer.
+    ///
     /// # Errors
     /// The failure that cut the other body short, or that nobody reads this one any more.
     pub async fn copy(&mut self, from: &mut Body) -> Result<HeaderMap> {
+        if let (Sink::Host(stream), Inner::Received(received)) = (&mut self.sink, &mut from.0) {
+            let mut buffer = std::mem::take(&mut received.buffer);
+            loop {
+                buffer.clear();
+                let status;
+                (status, buffer) = received.read(buffer).await;
+                if !buffer.is_empty() {
+                    // What comes back is what nobody has read.
+                    buffer = stream.write_all(buffer).await;
+                    if !buffer.is_empty() {
+                        return Err(ReaderGone.into());
+                    }
+                } else if status == StreamResult::Dropped {
+                    break;
+                }
+            }
+            from.end().await?;
+        }
         while let Some(chunk) = from.chunk().await? {
             self.write(chunk).await?;
         }
         from.trailers().await
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let Sink::Local(pipe) = &self.sink {
+            pipe.writer_gone();
+        }
     }
 }
 
@@ -314,9 +581,9 @@ from_bytes!(&'static str, &'static [u8], String, Vec<u8>);
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Inner::Empty | Inner::Ended(_) => f.write_str("Body(empty)"),
+            Inner::Empty | Inner::Lent(_) | Inner::Ended(_) => f.write_str("Body(empty)"),
             Inner::Whole(bytes) => write!(f, "Body({} bytes)", bytes.len()),
-            Inner::Received(_) | Inner::Produced(_) => f.write_str("Body(stream)"),
+            Inner::Received(_) | Inner::Produced(_) | Inner::Running(_) => f.write_str("Body(stream)"),
         }
     }
 }
@@ -326,7 +593,12 @@ impl From<raw::Body> for Body {
         Body(match raw {
             raw::Body::Empty => Inner::Empty,
             raw::Body::Whole(bytes) => Inner::Whole(bytes.into()),
-            raw::Body::Streamed((stream, end)) => Inner::Received(Received { stream, end, touched: false }),
+            raw::Body::Streamed((stream, end)) => Inner::Received(Received {
+                stream,
+                end: End::Handler(end),
+                touched: false,
+                buffer: Vec::new(),
+            }),
         })
     }
 }
@@ -334,42 +606,54 @@ impl From<raw::Body> for Body {
 impl From<Body> for raw::Body {
     fn from(body: Body) -> Self {
         match body.0 {
-            Inner::Empty | Inner::Ended(_) => raw::Body::Empty,
+            Inner::Empty | Inner::Lent(_) | Inner::Ended(_) => raw::Body::Empty,
             Inner::Whole(bytes) => raw::Body::Whole(bytes.into()),
-            Inner::Received(Received { stream, end, touched: false }) => raw::Body::Streamed((stream, end)),
+            Inner::Received(Received { stream, end: End::Handler(end), touched: false, .. }) => {
+                raw::Body::Streamed((stream, end))
+            }
+            // Its bytes are handed on as well; only its end has to be told in other words.
+            Inner::Received(Received { stream, end, touched: false, .. }) => {
+                raw::Body::Streamed((stream, end_with(end.reached())))
+            }
             // A stream that was read may have been seen to end, and such a handle cannot be handed on.
-            Inner::Received(received) => {
-                let mut rest = Body(Inner::Received(received));
+            other @ (Inner::Received(_) | Inner::Running(_)) => {
+                let mut rest = Body(other);
                 Body::stream(|mut writer| async move { writer.copy(&mut rest).await }).into()
             }
-            Inner::Produced(produce) => start(produce),
+            Inner::Produced(produce) => {
+                let (writer, reader) = wit_stream::new();
+                // The writer is dropped in there, which ends the stream before the future says how.
+                let written = async move {
+                    produce(Writer { sink: Sink::Host(writer) }).await.map(|Trailers(fields)| fields)
+                };
+                raw::Body::Streamed((reader, end_with(written)))
+            }
         }
     }
 }
 
-/// Runs the closure of [`Body::stream`] beside the rest of this call.
-fn start(produce: Produce) -> raw::Body {
-    let (stream, reader) = wit_stream::new();
-    let (end, end_reader) = wit_future::new(|| {
+/// The end of a stream, which becomes known beside the rest of this call.
+fn end_with(reached: impl Future<Output = Result<HeaderMap>> + 'static) -> FutureReader<HandlerEnd> {
+    let (end, reader) = wit_future::new(|| {
         Err(Failure::internal("the body was cut short").with_details("its producer was dropped").into())
     });
     wit_bindgen::spawn(async move {
-        // The writer is dropped in here, which ends the stream before the future says how.
-        let written = produce(Writer { stream }).await;
-        let outcome = match written {
-            Ok(Trailers(fields)) => Ok(fields::to_wit(&fields)),
+        let outcome = match reached.await {
+            Ok(fields) => Ok(fields::to_wit(&fields)),
             Err(failure) => Err(failure.into()),
         };
         // It fails when nobody waits for the end any more: then there is nobody to tell.
         let _ = end.write(outcome).await;
     });
-    raw::Body::Streamed((reader, end_reader))
+    reader
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::task::{Context, Poll, Waker};
+    use crate::testing::block_on;
+    use http::HeaderValue;
+    use std::task::{Context, Waker};
 
     /// Whole bodies never wait, so one poll is enough.
     fn now<T>(future: impl Future<Output = T>) -> T {
@@ -411,10 +695,51 @@ mod tests {
     }
 
     #[test]
-    fn a_produced_body_cannot_be_read_back() {
-        let mut body = Body::stream(|_writer| async { Ok(()) });
-        assert!(!body.is_empty());
-        assert_eq!(now(body.bytes()).expect_err("it is for sending").kind(), "internal");
+    fn a_produced_body_can_be_read_where_it_was_made() {
+        fn produced() -> Body {
+            Body::stream(|mut writer| async move {
+                writer.write("one ").await?;
+                writer.write("").await?;
+                writer.write(vec![b't', b'w', b'o']).await?;
+                let mut trailers = HeaderMap::new();
+                trailers.insert("x-sum", HeaderValue::from_static("2"));
+                Ok(trailers)
+            })
+        }
+        assert!(!produced().is_empty());
+        assert_eq!(block_on(produced().bytes()).expect("all of it"), "one two");
+        assert_eq!(block_on(produced().bytes_up_to(6)).expect_err("7 bytes").kind(), "payload_too_large");
+        block_on(async {
+            let mut body = produced();
+            assert_eq!(body.chunk().await.expect("a piece").as_deref(), Some(b"one ".as_slice()));
+            assert_eq!(body.read().await.expect("a piece"), Some(b"two".as_slice()));
+            assert_eq!(body.trailers().await.expect("the end")["x-sum"], "2");
+
+            let mut copied = Body::stream(|mut writer| async move { writer.copy(&mut produced()).await });
+            assert_eq!(copied.text().await.expect("all of it"), "one two");
+            assert_eq!(copied.trailers().await.expect("the end")["x-sum"], "2");
+        });
+    }
+
+    #[test]
+    fn a_failure_of_the_producer_cuts_the_body_short() {
+        let mut body = Body::stream(|mut writer| async move {
+            writer.write("one").await?;
+            Err::<(), _>(Failure::unavailable("the source ran dry"))
+        });
+        block_on(async {
+            assert_eq!(body.chunk().await.expect("a piece").as_deref(), Some(b"one".as_slice()));
+            assert_eq!(body.chunk().await.expect_err("a cut").kind(), "unavailable");
+        });
+    }
+
+    #[test]
+    fn a_whole_body_is_lent_once() {
+        let mut body = Body::from("hello");
+        assert_eq!(now(body.read()).expect("whole"), Some(b"hello".as_slice()));
+        assert!(body.is_empty());
+        assert_eq!(now(body.read()).expect("the end"), None);
+        assert_eq!(now(Body::empty().read()).expect("empty"), None);
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::bindings::wharf::plugin::types as raw;
@@ -20,6 +21,20 @@ use crate::bindings::wharf::plugin::types as raw;
 pub struct Context {
     raw: raw::Context,
     caller: Option<Caller>,
+    matched: Option<Matched>,
+}
+
+/// What a router of the plugin's own has matched, below the host's route.
+pub(crate) struct Matched {
+    pub(crate) pattern: Rc<str>,
+    pub(crate) names: Rc<[Box<str>]>,
+    pub(crate) values: Vec<String>,
+}
+
+impl Matched {
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.names.iter().zip(&self.values).map(|(name, value)| (&**name, value.as_str()))
+    }
 }
 
 impl Context {
@@ -39,15 +54,24 @@ impl Context {
         &self.raw.route
     }
 
-    /// The value of a parameter of the route's pattern, percent-decoded; `None` when the pattern has no
-    /// parameter of this name. The value of `{*rest}` has its segments joined with `/`.
-    pub fn param(&self, name: &str) -> Option<&str> {
-        find(&self.raw.params, name)
+    /// The pattern that matched in the plugin: its [`Router`](crate::Router)'s, or else the
+    /// [route](Context::route)'s.
+    pub fn pattern(&self) -> &str {
+        self.matched.as_ref().map_or(&*self.raw.route, |matched| &*matched.pattern)
     }
 
-    /// The pattern's parameters and their values, in the order of the pattern.
+    /// The value of a parameter, percent-decoded: of the [pattern](Context::pattern) that matched, or of the
+    /// route's; `None` when neither has a parameter of this name. The value of `{*rest}` has its segments
+    /// joined with `/`.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        let matched = self.matched.iter().flat_map(Matched::pairs).find(|(own, _)| *own == name);
+        matched.map(|(_, value)| value).or_else(|| find(&self.raw.params, name))
+    }
+
+    /// The parameters of the [pattern](Context::pattern) and their values, in its order.
     pub fn params(&self) -> impl Iterator<Item = (&str, &str)> {
-        pairs(&self.raw.params)
+        let route: &[_] = if self.matched.is_some() { &[] } else { &self.raw.params };
+        self.matched.iter().flat_map(Matched::pairs).chain(pairs(route))
     }
 
     /// Who is calling, as the host has established it; `None` when it is not known.
@@ -66,6 +90,41 @@ impl Context {
         find(&self.raw.attributes, name)
     }
 
+    /// Goes on with `work` after the response was sent: [`background`](crate::background).
+    pub fn background<T: crate::Outcome>(&self, work: impl Future<Output = T> + 'static) {
+        crate::background(work);
+    }
+
+    pub(crate) fn set_matched(&mut self, matched: Matched) {
+        self.matched = Some(matched);
+    }
+
+    /// What is left of a context that was taken.
+    pub(crate) fn empty() -> Self {
+        Context {
+            raw: raw::Context {
+                request_id: String::new(),
+                traceparent: String::new(),
+                route: String::new(),
+                params: Vec::new(),
+                caller: None,
+                deadline_ms: 0,
+                attributes: Vec::new(),
+            },
+            caller: None,
+            matched: None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(route: &str, params: &[(&str, &str)]) -> Self {
+        let mut context = Context::empty();
+        context.raw.route = route.to_owned();
+        context.raw.params =
+            params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        context
+    }
+
     /// All such facts, as name and value.
     pub fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
         pairs(&self.raw.attributes)
@@ -75,7 +134,7 @@ impl Context {
 impl From<raw::Context> for Context {
     fn from(mut raw: raw::Context) -> Self {
         let caller = raw.caller.take().map(|raw| Caller { raw });
-        Context { raw, caller }
+        Context { raw, caller, matched: None }
     }
 }
 
@@ -84,7 +143,7 @@ impl fmt::Debug for Context {
         f.debug_struct("Context")
             .field("request_id", &self.request_id())
             .field("route", &self.route())
-            .field("params", &self.raw.params)
+            .field("params", &self.params().collect::<Vec<_>>())
             .field("caller", &self.caller)
             .finish_non_exhaustive()
     }

@@ -1,7 +1,10 @@
+use std::any::Any;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;
+
+use http::StatusCode;
 
 use crate::bindings::wharf::plugin::types as raw;
 
@@ -52,6 +55,15 @@ macro_rules! kinds {
                     Failure::new(stringify!($name), message)
                 }
             )*
+
+            /// The status that the host gives it, by its kind.
+            pub fn status(&self) -> StatusCode {
+                let status = match self.kind() {
+                    $(stringify!($name) => $status,)*
+                    _ => 500,
+                };
+                StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            }
         }
     };
 }
@@ -133,7 +145,7 @@ impl fmt::Debug for Failure {
 }
 
 /// Any error, as an internal failure that tells the client nothing.
-impl<E: Error> From<E> for Failure {
+impl<E: Error + 'static> From<E> for Failure {
     #[track_caller]
     fn from(error: E) -> Self {
         let place = Location::caller();
@@ -149,8 +161,18 @@ impl<E: Error> From<E> for Failure {
             source = cause.source();
         }
         details.push_str(&format!(", at {}:{}", place.file(), place.line()));
-        Failure::internal("internal error").with_details(details)
+        of_kind(&error).with_details(details)
     }
+}
+
+/// What the client is told: nothing, but for errors of which it is known whose they are.
+fn of_kind(error: &(dyn Any + 'static)) -> Failure {
+    #[cfg(feature = "client")]
+    if let Some(error) = error.downcast_ref::<crate::client::Error>() {
+        return error.failure();
+    }
+    let _ = error;
+    Failure::internal("internal error")
 }
 
 impl From<Failure> for raw::Failure {

@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 
 use crate::bindings::exports::wharf::plugin::{handler, lifecycle};
 use crate::bindings::wharf::plugin::types as raw;
-use crate::{Context, Failure, IntoResponse, Request, Result, request};
+use crate::router::Routes;
+use crate::{Context, Failure, IntoResponse, Request, Response, Result, Router, request};
 
 /// A handler with state: what [`#[wharf::handler]`](macro@crate::handler) makes of an `async fn`, written out.
 ///
@@ -72,6 +73,35 @@ pub trait Handler: Sized + 'static {
     fn stop(&self) -> impl Future<Output = ()> {
         async {}
     }
+
+    /// What `#[wharf::router]` on an `impl` writes: calls go there instead of to `handle`.
+    #[doc(hidden)]
+    fn __router(this: &'static Self) -> Option<Router> {
+        let _ = this;
+        None
+    }
+}
+
+/// A handler that has started.
+pub(crate) struct Instance<T: 'static> {
+    pub(crate) handler: &'static T,
+    routes: Option<Routes>,
+}
+
+impl<T: Handler> Instance<T> {
+    pub(crate) async fn start() -> Result<Self> {
+        crate::log::install();
+        let handler: &'static T = Box::leak(Box::new(T::start().await?));
+        let routes = T::__router(handler).map(Router::build).transpose()?;
+        Ok(Instance { handler, routes })
+    }
+
+    pub(crate) async fn answer(&self, request: Request, context: Context) -> Result<Response> {
+        match &self.routes {
+            None => self.handler.handle(request, context).await.into_response(),
+            Some(routes) => routes.answer(request, context).await,
+        }
+    }
 }
 
 thread_local! {
@@ -86,32 +116,32 @@ pub struct Export<T>(PhantomData<T>);
 
 impl<T: Handler> lifecycle::Guest for Export<T> {
     async fn start() -> Result<(), raw::Failure> {
-        let handler = T::start().await?;
-        INSTANCE.set(Some(Box::leak(Box::new(handler))));
+        let instance = Instance::<T>::start().await?;
+        INSTANCE.set(Some(Box::leak(Box::new(instance))));
         Ok(())
     }
 
     async fn health() -> Result<(), raw::Failure> {
-        Ok(instance::<T>()?.health().await?)
+        Ok(instance::<T>()?.handler.health().await?)
     }
 
     async fn stop() {
-        if let Ok(handler) = instance::<T>() {
-            handler.stop().await;
+        if let Ok(instance) = instance::<T>() {
+            instance.handler.stop().await;
         }
     }
 }
 
 impl<T: Handler> handler::Guest for Export<T> {
     async fn handle(request: raw::Request, context: raw::Context) -> Result<raw::Response, raw::Failure> {
-        let handler = instance::<T>()?;
+        let instance = instance::<T>()?;
         let request = request::from_wit(request)?;
-        let response = handler.handle(request, context.into()).await.into_response()?;
+        let response = instance.answer(request, context.into()).await?;
         Ok(response.into())
     }
 }
 
-fn instance<T: Handler>() -> Result<&'static T> {
+fn instance<T: Handler>() -> Result<&'static Instance<T>> {
     INSTANCE.get().and_then(|any| any.downcast_ref()).ok_or_else(|| {
         Failure::internal("internal error").with_details("the host has not called lifecycle.start")
     })

@@ -1,5 +1,7 @@
 //! Write plugins for the Wharf host.
 //!
+//! # A first plugin
+//!
 //! A plugin is a function from a request to a response:
 //!
 //! ```
@@ -41,10 +43,51 @@
 //! plugin = "hello"
 //! ```
 //!
+//! # Arguments
+//!
+//! A handler takes up to eight arguments, each of a type that says what is wanted of the request:
+//! [`Path`], [`Query`], [`Json`], [`Form`], [`Bytes`], [`String`], [`Body`], [`HeaderMap`], [`Request`],
+//! [`Context`], and more: [`Extract`] has the list, and is what types of your own implement. What does not
+//! parse is answered with a 400, 415 or 422 that says which parameter, field, line or column is wrong, and
+//! the function is not called.
+//!
+//! ```
+//! # use wharf_sdk as wharf;
+//! use wharf::{Json, Path, Query, StatusCode};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Options {
+//!     #[serde(default)]
+//!     dry_run: bool,
+//! }
+//!
+//! #[derive(serde::Deserialize, serde::Serialize)]
+//! struct Note {
+//!     title: String,
+//!     tags: Vec<String>,
+//! }
+//!
+//! #[wharf::handler]
+//! async fn write(
+//!     Path(id): Path<u64>,
+//!     Query(options): Query<Options>,
+//!     Json(note): Json<Note>,
+//! ) -> (StatusCode, Json<Note>) {
+//!     if !options.dry_run {
+//!         println!("note {id} is {}", note.title);
+//!     }
+//!     (StatusCode::CREATED, Json(note))
+//! }
+//! ```
+//!
+//! Types with `#[derive(serde::Deserialize)]` need `serde = { version = "1", features = ["derive"] }` in
+//! `Cargo.toml`.
+//!
 //! # Answers
 //!
-//! Whatever implements [`IntoResponse`] is an answer: text, bytes, a [`StatusCode`], a [`Response`], or a
-//! [`Result`] of those. [`Request`] and [`Response`] are the [`http`] crate's types.
+//! Whatever implements [`IntoResponse`] is an answer: text, bytes, [`Json`], [`Html`], [`Redirect`],
+//! [`NoContent`], a [`StatusCode`], a [`Response`], any of these with a status or header fields before it, or
+//! a [`Result`] of those. [`Request`] and [`Response`] are the [`http`] crate's types.
 //!
 //! ```
 //! # use wharf_sdk as wharf;
@@ -54,7 +97,7 @@
 //! async fn teapot(request: Request) -> Result<Response> {
 //!     match request.method() {
 //!         &Method::GET => (StatusCode::IM_A_TEAPOT, "short and stout\n").into_response(),
-//!         _ => Ok(Response::builder().status(405).header("allow", "GET").body(().into())?),
+//!         _ => (StatusCode::METHOD_NOT_ALLOWED, [("allow", "GET")], ()).into_response(),
 //!     }
 //! }
 //! ```
@@ -66,53 +109,174 @@
 //! another error. A panic is a trap: the call gets a 500, the message goes to the log, the instance is
 //! dropped, and no other call notices.
 //!
-//! # Bodies and streams
+//! # Routes
 //!
-//! [`Body`] reads whole bodies and streams alike, with trailers. [`Body::stream`] sends a response while it
-//! is made: server-sent events, large files, an echo of the request.
+//! A plugin with several addresses has a [`Router`], or methods with their routes:
+//!
+//! ```
+//! # use wharf_sdk as wharf;
+//! use std::cell::RefCell;
+//! use wharf::{NoContent, OrFail, Path, Result};
+//!
+//! #[derive(Default)]
+//! struct Greetings {
+//!     /// A cache: each instance has its own, and none lasts.
+//!     recent: RefCell<Vec<String>>,
+//! }
+//!
+//! #[wharf::router]
+//! impl Greetings {
+//!     #[get("/hello/{name}")]
+//!     async fn hello(&self, Path(name): Path<String>) -> String {
+//!         self.recent.borrow_mut().push(name.clone());
+//!         format!("hello, {name}\n")
+//!     }
+//!
+//!     #[get("/recent")]
+//!     async fn recent(&self) -> Result<String> {
+//!         self.recent.borrow().last().cloned().or_not_found("nobody yet")
+//!     }
+//!
+//!     #[delete("/recent")]
+//!     async fn forget(&self) -> NoContent {
+//!         self.recent.borrow_mut().clear();
+//!         NoContent
+//!     }
+//! }
+//! ```
+//!
+//! ```toml
+//! [[route]]
+//! path   = "/{*rest}"
+//! plugin = "greetings"
+//! ```
 //!
 //! # State and hooks
 //!
-//! A plugin with something to open, keep or close implements [`Handler`] instead of writing a function.
+//! A plugin with something to open, keep or close implements [`Handler`] instead of writing a function, or
+//! has `start`, `health` and `stop` beside its routes.
+//!
+//! # Capabilities
+//!
+//! A plugin has what the manifest grants it, and nothing else. What it uses without a grant is refused when
+//! it is loaded, or when it asks for it, with the line to write:
+//!
+//! | module | what | in the manifest, under `[plugin.NAME]` |
+//! |---|---|---|
+//! | [`kv`] | values that are kept | `grants.keyvalue = ["notes"]` |
+//! | [`client`] | HTTP calls of its own | `grants.http = ["https://api.example.com"]` |
+//! | [`config`] | settings | `config = { title = "My notes" }` |
+//! | [`env`](mod@env) | environment variables | `grants.env = { REGION = "north" }` |
+//! | [`log`], `tracing` | lines in the host's log | nothing; `limits.log_lines` bounds them |
+//! | [`time`] | waiting, the time of day | nothing |
+//! | `std::fs` | a directory | `grants.dirs = [{ path = "data", at = "/data" }]` |
+//! | `std::net` | TCP to named peers | `grants.tcp = ["db.internal:5432"]` |
+//!
+//! A component imports what its code uses: a plugin that does not call [`kv`] needs no bucket.
+//!
+//! # Bodies and streams
+//!
+//! [`Body`] reads whole bodies and streams alike, with trailers; [`Body::read`] lends the pieces without
+//! copying them. [`Body::stream`] sends a response while it is made, and [`Sse`] server-sent events. A body
+//! that is handed on untouched, from a request or from a call, does not pass through the plugin at all.
+//!
+//! # After the response
+//!
+//! [`background`] goes on with work that the client does not wait for.
+//!
+//! # Testing
+//!
+//! `wharf::testing::Plugin` runs a handler in a native test, with fakes of every
+//! capability and a clock that does not wait:
+//!
+//! ```
+//! # use wharf_sdk as wharf;
+//! # use wharf::Path;
+//! # async fn hello(Path(name): Path<String>) -> String { format!("hello, {name}\n") }
+//! # wharf::testing::block_on(async {
+//! let plugin = wharf::testing::Plugin::new(hello).route("/hello/{name}");
+//! assert_eq!(plugin.get("/hello/Ann").await.text().await, "hello, Ann\n");
+//! # });
+//! ```
+//!
+//! # Limits
+//!
+//! The host holds each call to the manifest's `limits`: `cpu` is what it may compute, `wall` how long it may
+//! take until the head of the response, `memory` what the instance may hold, `request_body` and
+//! `response_body` how large bodies may be, `stream_idle` how long a stream may be silent, `log_lines` and
+//! `log_bytes` what may be logged in a second, and `http_calls` how many calls may be made at once. Waiting
+//! costs no CPU.
 //!
 //! # The rest of the system
 //!
 //! The standard library works as far as the manifest grants it: `println!` and `eprintln!` go to the host's
 //! log, `std::env::var` sees `grants.env`, clocks and randomness are real. There are no threads.
+//!
+//! # Features
+//!
+//! All are on unless `default-features = false`: `client` ([`client`]), `json` ([`Json`] and JSON elsewhere),
+//! `log` (`tracing`).
 #![deny(missing_docs)]
 
 // So that the macros can name the crate from inside it too.
 extern crate self as wharf_sdk;
 
+mod answers;
+mod background;
 mod body;
+mod call;
 mod context;
+mod endpoint;
+mod extract;
 mod failure;
 mod fields;
 mod handler;
+mod pipe;
 mod request;
 mod response;
+mod router;
+mod text;
 
 pub mod bindings;
-
+#[cfg(feature = "client")]
+pub mod client;
+pub mod config;
+pub mod env;
+pub mod kv;
+pub mod log;
+pub mod sse;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
+pub mod time;
 
+pub use answers::{Html, IntoHeaders, NoContent, Redirect};
+pub use background::{Outcome, background};
 pub use body::{Body, ReaderGone, Trailers, Writer};
+pub use call::Call;
 pub use context::{Caller, Context};
+pub use endpoint::Endpoint;
+#[cfg(feature = "json")]
+pub use extract::Json;
+pub use extract::{Extract, Form, Path, Query, State, Takes};
 pub use failure::{Failure, OrFail, Result};
 pub use handler::Handler;
 pub use request::Request;
 pub use response::{IntoResponse, Response};
+pub use router::{IntoRouter, Router};
+pub use sse::Sse;
 
 pub use bytes::Bytes;
 pub use http;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+#[cfg(feature = "log")]
+pub use tracing;
 
 /// Makes a handler plugin of an `async fn`, or of an `impl Handler for T`.
 ///
-/// The function takes nothing, the [`Request`], or the [`Request`] and the [`Context`], and returns
-/// anything that is [`IntoResponse`]. For a plugin with state or hooks, put it on an implementation of
-/// [`Handler`]. A component has one handler: two of these in one crate do not link.
+/// The function takes up to eight arguments that implement [`Extract`], in any order, and returns anything
+/// that is [`IntoResponse`]. For a plugin with state or hooks, put it on an implementation of [`Handler`],
+/// whose `handle` may take such arguments as well. A component has one handler: two of these in one crate do
+/// not link.
 ///
 /// ```
 /// # use wharf_sdk as wharf;
@@ -133,8 +297,68 @@ pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 /// ```
 pub use wharf_sdk_macros::handler;
 
+/// Checks a function that a [`Router`] is given.
+///
+/// A router says no more of a function that it cannot take than that it cannot. With this attribute on it,
+/// the compiler names the argument or the result that is not right. It changes nothing.
+pub use wharf_sdk_macros::endpoint;
+
+/// Makes a handler plugin of a [`Router`].
+///
+/// On a function that returns one, it is built once for each instance, before the first call:
+///
+/// ```
+/// # use wharf_sdk as wharf;
+/// # async fn hello() {}
+/// #[wharf::router]
+/// fn routes() -> wharf::Router {
+///     wharf::Router::new().get("/hello", hello)
+/// }
+/// ```
+///
+/// The function may be `async`, and may return a [`Result`] of a router.
+///
+/// On an `impl`, the methods with `#[get("/pattern")]`, `post`, `put`, `patch`, `delete`, `head`, `options`
+/// or `any` are the routes, and `self` is what they share. `start` makes it, or its `Default` if there is no
+/// `start`; `health` and `stop` are [`Handler`]'s.
+///
+/// ```
+/// # use wharf_sdk as wharf;
+/// use std::cell::Cell;
+/// use wharf::{Path, Result};
+///
+/// struct Counter {
+///     count: Cell<i64>,
+/// }
+///
+/// #[wharf::router]
+/// impl Counter {
+///     async fn start() -> Result<Self> {
+///         Ok(Counter { count: Cell::new(0) })
+///     }
+///
+///     #[get("/count")]
+///     async fn show(&self) -> String {
+///         format!("{}\n", self.count.get())
+///     }
+///
+///     #[post("/count/{by}")]
+///     async fn add(&self, Path(by): Path<i64>) -> String {
+///         self.count.set(self.count.get() + by);
+///         self.show().await
+///     }
+/// }
+/// ```
+pub use wharf_sdk_macros::router;
+
+/// Makes a test of an `async fn`: it runs in [`testing::block_on`].
+#[cfg(not(target_family = "wasm"))]
+pub use wharf_sdk_macros::test;
+
 /// For the code that the macros write; not an interface.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::extract::{Takes, fill};
     pub use crate::handler::Export;
+    pub use crate::router::{IntoRouter, Routed, RouterSource};
 }

@@ -1,39 +1,105 @@
 //! The attribute macros of `wharf-sdk`, which documents them. They write the glue between a plugin's own
 //! code and the exports of its component; everything that can be a library function is one.
 
+mod arguments;
+mod handler;
+mod router;
+
 use proc_macro::TokenStream;
 use proc_macro_crate::{FoundCrate, crate_name};
 use proc_macro2::{Span, TokenStream as Tokens};
-use quote::{quote, quote_spanned};
+use quote::quote;
 use syn::spanned::Spanned;
-use syn::{Error, FnArg, ImplItem, Item, ItemFn, ItemImpl, Result, ReturnType, Signature, Type};
+use syn::{Error, Item, ItemFn, Result, Signature};
 
 /// Makes a handler plugin of an `async fn`, or of an `impl Handler for T`: see `wharf_sdk::handler`.
 #[proc_macro_attribute]
 pub fn handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let original = Tokens::from(item.clone());
-    expand(arguments.into(), item)
-        .unwrap_or_else(|error| {
-            // The item stays, so that its uses elsewhere are not errors of their own.
-            let error = error.into_compile_error();
-            quote!(#original #error)
-        })
-        .into()
-}
-
-fn expand(arguments: Tokens, item: TokenStream) -> Result<Tokens> {
-    if !arguments.is_empty() {
-        return Err(Error::new(arguments.span(), "`#[wharf::handler]` takes no arguments"));
-    }
-    let wharf = sdk()?;
-    match syn::parse::<Item>(item)? {
-        Item::Fn(function) => of_function(&wharf, &function),
-        Item::Impl(implementation) => of_impl(&wharf, &implementation),
+    attribute("handler", arguments, item, |wharf, item| match item {
+        Item::Fn(function) => handler::of_function(wharf, &function),
+        Item::Impl(implementation) => handler::of_impl(wharf, implementation),
         other => Err(Error::new(
             other.span(),
             "`#[wharf::handler]` belongs on an `async fn` or on an `impl Handler for ...`",
         )),
+    })
+}
+
+/// Makes a handler plugin of a function that returns a router, or of an `impl` whose methods are its routes:
+/// see `wharf_sdk::router`.
+#[proc_macro_attribute]
+pub fn router(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    attribute("router", arguments, item, |wharf, item| match item {
+        Item::Fn(function) => router::of_function(wharf, &function),
+        Item::Impl(implementation) => router::of_impl(wharf, implementation),
+        other => Err(Error::new(
+            other.span(),
+            "`#[wharf::router]` belongs on a function that returns a `Router`, or on an `impl` with routes",
+        )),
+    })
+}
+
+/// Checks a function that a router is given: see `wharf_sdk::endpoint`.
+#[proc_macro_attribute]
+pub fn endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    attribute("endpoint", arguments, item, |wharf, item| match item {
+        Item::Fn(function) => handler::check_endpoint(wharf, &function),
+        other => Err(Error::new(other.span(), "`#[wharf::endpoint]` belongs on an `async fn`")),
+    })
+}
+
+/// Makes a test of an `async fn`: see `wharf_sdk::test`.
+#[proc_macro_attribute]
+pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    attribute("test", arguments, item, |wharf, item| match item {
+        Item::Fn(function) => of_test(wharf, function),
+        other => Err(Error::new(other.span(), "`#[wharf::test]` belongs on an `async fn`")),
+    })
+}
+
+fn of_test(wharf: &Tokens, function: ItemFn) -> Result<Tokens> {
+    check_async(&function.sig, "a test with `#[wharf::test]`")?;
+    if let Some(argument) = function.sig.inputs.first() {
+        return Err(Error::new(argument.span(), "a test takes no arguments"));
     }
+    let ItemFn { attrs, vis, mut sig, block } = function;
+    sig.asyncness = None;
+    Ok(quote! {
+        #[::core::prelude::v1::test]
+        #(#attrs)*
+        #vis #sig {
+            #wharf::testing::block_on(async move #block)
+        }
+    })
+}
+
+fn attribute(
+    name: &str,
+    arguments: TokenStream,
+    item: TokenStream,
+    expand: impl FnOnce(&Tokens, Item) -> Result<Tokens>,
+) -> TokenStream {
+    let original = Tokens::from(item.clone());
+    let arguments = Tokens::from(arguments);
+    let parsed = syn::parse::<Item>(item);
+    let expanded = if arguments.is_empty() {
+        sdk().and_then(|wharf| expand(&wharf, parsed.clone()?))
+    } else {
+        Err(Error::new(arguments.span(), format!("`#[wharf::{name}]` takes no arguments")))
+    };
+    expanded
+        .unwrap_or_else(|error| {
+            // The item stays, so that its uses elsewhere are not errors of their own.
+            let error = error.into_compile_error();
+            match parsed {
+                Ok(Item::Impl(implementation)) => {
+                    let original = router::without_routes(implementation);
+                    quote!(#original #error)
+                }
+                _ => quote!(#original #error),
+            }
+        })
+        .into()
 }
 
 /// The SDK's path under the name that the plugin's `Cargo.toml` gives it.
@@ -47,111 +113,13 @@ fn sdk() -> Result<Tokens> {
     Ok(quote!(::#name))
 }
 
-fn of_function(wharf: &Tokens, function: &ItemFn) -> Result<Tokens> {
-    let signature = &function.sig;
-    check_async(signature)?;
-    if !signature.generics.params.is_empty() {
-        return Err(Error::new(signature.generics.span(), "a handler cannot be generic: the host calls it"));
-    }
-    let mut arguments = Vec::new();
-    for (argument, name) in signature.inputs.iter().zip(["request", "context"]) {
-        let FnArg::Typed(argument) = argument else {
-            return Err(Error::new(
-                argument.span(),
-                "a handler function has no `self`; for state, put `#[wharf::handler]` on `impl Handler for ...`",
-            ));
-        };
-        // With the span of the type, a wrong type is reported where it is written.
-        arguments.push(syn::Ident::new(name, argument.ty.span()));
-    }
-    if let Some(third) = signature.inputs.iter().nth(2) {
-        return Err(Error::new(
-            third.span(),
-            format!(
-                "a handler takes at most two arguments: `async fn {}(request: Request, context: Context)`",
-                signature.ident
-            ),
-        ));
-    }
-    let name = &signature.ident;
-    let output = match &signature.output {
-        ReturnType::Default => signature.span(),
-        ReturnType::Type(_, ty) => ty.span(),
-    };
-    // With the span of the return type, a type that is no response is reported there.
-    let handle = quote_spanned! {output=>
-        async fn handle(
-            &self,
-            request: #wharf::Request,
-            context: #wharf::Context,
-        ) -> impl #wharf::IntoResponse {
-            let _ = (&request, &context);
-            #name(#(#arguments),*).await
-        }
-    };
-    let export = export(wharf, &quote!(Function));
-    Ok(quote! {
-        #function
-
-        const _: () = {
-            struct Function;
-
-            impl #wharf::Handler for Function {
-                async fn start() -> #wharf::Result<Self> {
-                    Ok(Function)
-                }
-
-                #handle
-            }
-
-            #export
-        };
-    })
-}
-
-fn of_impl(wharf: &Tokens, implementation: &ItemImpl) -> Result<Tokens> {
-    let is_handler = implementation
-        .trait_
-        .as_ref()
-        .and_then(|(_, path, _)| path.segments.last())
-        .is_some_and(|segment| segment.ident == "Handler");
-    if !is_handler {
-        return Err(Error::new(
-            implementation.self_ty.span(),
-            "`#[wharf::handler]` belongs on an implementation of the trait `Handler`: `impl Handler for ...`",
-        ));
-    }
-    if !implementation.generics.params.is_empty() {
-        return Err(Error::new(
-            implementation.generics.span(),
-            "a handler cannot be generic: a component exports one type",
-        ));
-    }
-    for item in &implementation.items {
-        if let ImplItem::Fn(method) = item
-            && !matches!(&method.sig.output, ReturnType::Type(_, ty) if matches!(**ty, Type::ImplTrait(_)))
-        {
-            check_async(&method.sig)?;
-        }
-    }
-    let ty = &implementation.self_ty;
-    let export = export(wharf, &quote!(#ty));
-    Ok(quote! {
-        // `handle` may name what it returns although the trait only says `impl IntoResponse`.
-        #[allow(refining_impl_trait)]
-        #implementation
-
-        const _: () = { #export };
-    })
-}
-
-fn check_async(signature: &Signature) -> Result<()> {
+fn check_async(signature: &Signature, what: &str) -> Result<()> {
     if signature.asyncness.is_some() {
         return Ok(());
     }
     Err(Error::new(
         signature.fn_token.span,
-        format!("a handler is asynchronous: write `async fn {}`", signature.ident),
+        format!("{what} is asynchronous: write `async fn {}`", signature.ident),
     ))
 }
 

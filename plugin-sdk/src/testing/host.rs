@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, fmt, fs};
 
@@ -30,7 +30,9 @@ const LOG_LINES_SHOWN: usize = 200;
 /// # use wharf_sdk as wharf;
 /// use wharf::testing::Host;
 ///
+/// # /*
 /// #[test]
+/// # */
 /// fn it_greets() {
 ///     let host = Host::start(env!("CARGO_MANIFEST_DIR"));
 ///     assert_eq!(host.get("/hello/Ann").expect(200).text(), "Hello, Ann!\n");
@@ -346,9 +348,22 @@ fn each_line(output: impl Read, mut take: impl FnMut(String)) {
     }
 }
 
-/// What a process has written so far, and whether it can write more.
+/// What a process has written so far.
 #[derive(Clone, Default)]
-struct Log(Arc<(Mutex<(Vec<String>, bool)>, std::sync::Condvar)>);
+struct Log(Arc<Written>);
+
+#[derive(Default)]
+struct Written {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    lines: Vec<String>,
+    /// Whether there can be no more.
+    ended: bool,
+}
 
 impl Log {
     fn read(output: Option<impl Read + Send + 'static>) -> Self {
@@ -356,36 +371,40 @@ impl Log {
         if let Some(output) = output {
             let log = log.clone();
             std::thread::spawn(move || {
-                each_line(output, |line| log.change(|state| state.0.push(line)));
-                log.change(|state| state.1 = true);
+                each_line(output, |line| log.change(|state| state.lines.push(line)));
+                log.change(|state| state.ended = true);
             });
         }
         log
     }
 
-    fn change(&self, change: impl FnOnce(&mut (Vec<String>, bool))) {
-        change(&mut self.0.0.lock().unwrap_or_else(PoisonError::into_inner));
-        self.0.1.notify_all();
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock());
+        self.0.changed.notify_all();
     }
 
     fn lines(&self) -> Vec<String> {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+        self.lock().lines.clone()
     }
 
     /// The first line that `matches`; none when there is none at the moment `until`, or can be none any more.
     fn wait(&self, until: Instant, matches: impl Fn(&str) -> bool) -> Option<String> {
-        let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         let mut seen = 0;
         loop {
-            if let Some(line) = state.0[seen..].iter().find(|line| matches(line)) {
+            if let Some(line) = state.lines[seen..].iter().find(|line| matches(line)) {
                 return Some(line.clone());
             }
-            seen = state.0.len();
+            seen = state.lines.len();
             let left = until.checked_duration_since(Instant::now())?;
-            if state.1 {
+            if state.ended {
                 return None;
             }
-            state = self.0.1.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 

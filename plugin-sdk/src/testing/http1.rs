@@ -141,7 +141,7 @@ fn read(stream: &mut impl BufRead, head_only: bool) -> Result<Answer> {
                 break;
             }
             exactly(stream, size, &mut body)?;
-            if self::line(stream)? != "" {
+            if !self::line(stream)?.is_empty() {
                 return Err(invalid("a chunk is longer than it says"));
             }
         }
