@@ -6,9 +6,11 @@
 
 mod architecture;
 
+mod build;
 mod doctor;
 mod example;
 mod new;
+mod walk;
 mod watch;
 
 mod foreign;
@@ -22,8 +24,13 @@ mod cases;
 mod contain;
 mod dirs;
 mod egress;
+mod hostile;
 mod refusals;
 mod tcp;
+
+mod environment;
+mod keyvalue;
+mod sdk;
 
 mod admin;
 mod logs;

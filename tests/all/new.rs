@@ -136,6 +136,7 @@ fn a_new_plugin_passes_its_tests_and_is_swapped_as_it_is_saved_without_a_failed_
 
         author.edit("greet/src/lib.rs", "Ok(formatt!(\"Welcome", "Ok(format!(\"Good day");
         serves("Good day").await;
+        load.more(20).await;
 
         let report = load.stop().await.expect_no_failures();
         let bodies: BTreeSet<&str> = report.answers.keys().map(|(_, _, body)| &**body).collect();
@@ -170,6 +171,18 @@ fn nothing_is_ever_overwritten() {
             let path = dir.path().join("other/place").join(file.as_str().unwrap());
             assert!(path.is_file(), "{}", path.display());
         }
+    });
+}
+
+#[test]
+fn the_lock_file_of_a_new_project_is_complete() {
+    run(async {
+        let dir = TempDir::new();
+        command(WHARF, dir.path(), ["new", "handler", "greet"]).await;
+        let args = ["metadata", "--format-version", "1", "--locked"];
+        let locked = command(env!("CARGO"), dir.path().join("greet"), args).await;
+        // It is made of examples/hello/Cargo.lock, which Cargo brings up to date in that folder.
+        assert_eq!(locked.code, Some(0), "{}", locked.stderr);
     });
 }
 

@@ -36,7 +36,7 @@ fn a_granted_peer_is_talked_to_from_every_world() {
         let server = pong().await;
         let address = server.address().to_string();
         for component in GUESTS {
-            let host = start(component, &[address.clone()]).await;
+            let host = start(component, std::slice::from_ref(&address)).await;
             assert_eq!(ask(&host, "/tcp", &address).await.text(), "pong", "{component}");
         }
     });
@@ -49,7 +49,7 @@ fn a_granted_name_is_looked_up_and_no_other() {
         let port = server.address().port();
         let peer = format!("localhost:{port}");
         for component in ["{{explorer}}", "{{wstd-explorer}}"] {
-            let host = start(component, &[peer.clone()]).await;
+            let host = start(component, std::slice::from_ref(&peer)).await;
             assert_eq!(ask(&host, "/tcp", &peer).await.text(), "pong", "{component}");
             let found = ask(&host, "/resolve", &peer).await;
             assert!(found.text().contains(&format!("127.0.0.1:{port}")), "{component}: {found:?}");
@@ -58,7 +58,7 @@ fn a_granted_name_is_looked_up_and_no_other() {
                 assert!(refused.text().starts_with("error: "), "{component}: {other}: {refused:?}");
             }
         }
-        let host = start("{{wasip3-explorer}}", &[peer.clone()]).await;
+        let host = start("{{wasip3-explorer}}", std::slice::from_ref(&peer)).await;
         let found = ask(&host, "/resolve", "localhost").await;
         assert!(found.text().contains("(127, 0, 0, 1)"), "{found:?}");
         assert_eq!(ask(&host, "/resolve", "other.test").await.text(), "error: AccessDenied");
@@ -105,7 +105,7 @@ fn nothing_listens_and_there_is_no_udp() {
         let server = pong().await;
         let address = server.address().to_string();
         for component in GUESTS {
-            let host = start(component, &[address.clone()]).await;
+            let host = start(component, std::slice::from_ref(&address)).await;
             for bound in ["127.0.0.1:0", "0.0.0.0:0", "127.0.0.1:48123", "[::]:0"] {
                 let refused = ask(&host, "/listen", bound).await;
                 assert!(refused.text().starts_with("error: "), "{component}: {bound}: {refused:?}");

@@ -14,6 +14,9 @@ use crate::{Admin, Finished, Log, TempDir, command, components, within};
 /// How long a host may take until it serves: the first one builds and compiles its components.
 const START: Duration = Duration::from_secs(180);
 
+/// How long a host may take to end.
+const END: Duration = Duration::from_secs(30);
+
 /// A host that is to be started: its manifest and the files beside it.
 ///
 /// The manifest that a test gives needs plugins and routes only. In front of it come an `[app]`, a
@@ -250,6 +253,22 @@ impl Host {
     /// Asks it to end, as Ctrl-C does.
     pub fn sigint(&self) {
         signal(self.pid(), Signal::INT);
+    }
+
+    /// Ends it in good order; its folder stays, to be started again.
+    pub async fn stop(self) -> App {
+        self.end(Signal::TERM).await
+    }
+
+    /// Ends it as a crash does, in the middle of whatever it is doing; its folder stays.
+    pub async fn kill(self) -> App {
+        self.end(Signal::KILL).await
+    }
+
+    async fn end(self, how: Signal) -> App {
+        signal(self.pid(), how);
+        self.wait_exit(END).await;
+        self.app
     }
 
     /// Waits for its end; the exit code, or `None` when a signal ended it.

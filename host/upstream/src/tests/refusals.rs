@@ -95,7 +95,7 @@ const SPELLINGS: &[&str] = &[
     "127.0.0.1%2f.granted.test",
     "127.0.0.1#.granted.test",
     "granted.test\\@127.0.0.1",
-    "xn--granted-.test",
+    "xn--localhost-.example",
     "[fd00:ec2::254]",
     "①②⑦.0.0.1",
     "127。0。0。1",
