@@ -9,7 +9,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Barrier, mpsc};
 use wharf_harness::{
     Answer, Authority, Host, Protocol, RequestBody, Server, TempDir, body, chunked, empty, request, run,
@@ -280,7 +280,7 @@ fn a_client_that_stops_reading_stops_the_peer() {
 #[test]
 fn what_goes_wrong_has_the_code_that_wasi_http_has_for_it() {
     run(async {
-        let closed = nobody_listens().await;
+        let (_port, closed) = nobody_listens();
         let silent = Server::raw(|stream| async move { hold(stream).await }).await;
         let garbage = raw_answer("HTTP/1.1 what?\r\n\r\n").await;
         let hangs_up = raw_answer("").await;
@@ -301,9 +301,12 @@ fn what_goes_wrong_has_the_code_that_wasi_http_has_for_it() {
 }
 
 /// An origin where nobody listens.
-async fn nobody_listens() -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
+/// An origin that refuses connections for as long as its port is held, so that no other test gets it.
+fn nobody_listens() -> (TcpSocket, String) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let origin = format!("http://{}", socket.local_addr().unwrap());
+    (socket, origin)
 }
 
 /// Reads what comes until the peer hangs up, and says nothing.

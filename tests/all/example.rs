@@ -9,7 +9,7 @@ use crate::{ROOT, WHARF};
 #[test]
 fn hello_answers_as_its_readme_says() {
     // The first run builds the example's plugin.
-    run_alone(std::time::Duration::from_secs(300), async {
+    run_alone(std::time::Duration::from_secs(600), async {
         let dir = Path::new(ROOT).join("examples/hello");
         let readme = std::fs::read_to_string(dir.join("README.md")).unwrap();
         let ports = ["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];

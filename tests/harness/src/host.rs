@@ -12,7 +12,7 @@ use crate::client::{self, Answer, Client, Protocol, RequestBody};
 use crate::{Admin, Finished, Log, TempDir, command, components, within};
 
 /// How long a host may take until it serves: the first one builds and compiles its components.
-const START: Duration = Duration::from_secs(180);
+const START: Duration = Duration::from_secs(400);
 
 /// How long a host may take to end.
 const END: Duration = Duration::from_secs(30);
