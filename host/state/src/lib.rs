@@ -14,22 +14,21 @@
 //!
 //! # How fast
 //!
-//! `cargo bench -p wharf-state`, 128 bytes per value, two cores, ext4 on a virtual disk, while the machine
-//! compiled beside it; operations per second in two runs, means of slices in turn, in which each log was
-//! emptied about twenty times:
+//! `cargo bench -p wharf-state`, 128 bytes per value, two cores, ext4 on a virtual disk; operations per second, means of
+//! slices in turn, in which each log was emptied many times. The first two runs were made while the machine compiled
+//! beside it, the third while it did nothing else:
 //!
-//! | | first run | second run |
-//! |---|---|---|
-//! | one page and `fdatasync`, as a probe | 1,787 | 2,020 |
-//! | raw redb, one writer | 748 | 814 |
-//! | one writer | 1,931: 1.08 x the probe | 1,779: 0.88 x the probe |
-//! | 32 writers | 30,378: 15.7 x one writer | 30,408: 17.1 x one writer |
-//! | one reader, 32 readers | 20,476, 52,890 | 38,523, 74,883 |
+//! | | busy | busy | quiet |
+//! |---|---|---|---|
+//! | one page and `fdatasync`, as a probe | 1,787 | 2,020 | 6,846 |
+//! | raw redb, one writer | 748 | 814 | 2,297 |
+//! | one writer | 1,931: 1.08 x the probe | 1,779: 0.88 x the probe | 3,794: 0.55 x the probe |
+//! | 32 writers | 30,378: 15.7 x one writer | 30,408: 17.1 x one writer | 53,072: 14.0 x one writer |
+//! | one reader, 32 readers | 20,476, 52,890 | 38,523, 74,883 | 35,464, 95,125 |
 //!
 //! A write of one writer spent, in the median of the first run, 7 us on its way to the thread, 18 us on its
-//! transaction, 181 us (mean: 406 us) on the log and 27 us on the commit. So the disk decides; where it
-//! answers faster than here, those 52 us show: in the best slice of each, one writer had half of the probe
-//! (0.63 x and 0.53 x).
+//! transaction, 181 us (mean: 406 us) on the log and 27 us on the commit. Where the disk is slow it decides; where a
+//! flush takes 146 us, as in the third run, what is around it and the waking of two threads nearly double it.
 //! The log is written with `pwrite` and `fdatasync`: `RWF_DSYNC`, `O_DSYNC` and `O_DIRECT` were no faster.
 //!
 //! Start with [`State`], then `writer.rs`, `log.rs` and `recovery.rs`, then `tables.rs`.
