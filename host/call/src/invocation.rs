@@ -72,8 +72,10 @@ impl std::fmt::Display for RequestId {
     }
 }
 
-static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The field that carries a [`RequestId`].
+pub static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The field that carries a [`TraceContext`] (W3C Trace Context, section 3.2).
+pub static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 impl Invocation {
     /// Writes request id and trace as header fields, in place of those that are there: for whoever is called

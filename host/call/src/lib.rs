@@ -26,7 +26,7 @@ pub use egress::{
     PeerGrants, Peers,
 };
 pub use failure::{Failure, Kind, Origin, Retry};
-pub use invocation::{Caller, Invocation, RequestId};
+pub use invocation::{Caller, Invocation, RequestId, TRACEPARENT, X_REQUEST_ID};
 pub use key_value::{Change, KEY_BYTES_MAX, KeyPage, KeyValue, KeyValueError, Swap};
 pub use ports::{BoxFuture, Control, HttpService, Memory, Reservation};
 pub use trace::TraceContext;

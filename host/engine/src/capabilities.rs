@@ -22,7 +22,6 @@ pub struct Ports {
 /// Made once for a generation, shared by its instances, and gone with the last of them: what one generation
 /// was granted is not used by the next.
 pub(crate) struct Capabilities {
-    pub(crate) memory: Arc<dyn Memory>,
     /// `None` when no origin is granted.
     pub(crate) egress: Option<Arc<dyn Egress>>,
     pub(crate) dirs: Vec<OpenDir>,
@@ -50,6 +49,6 @@ impl Capabilities {
         };
         let dirs = OpenDir::open_all(&grants.dirs).map_err(refused)?;
         let peers = (!grants.tcp.peers.is_empty()).then(|| ports.outbound.peers(name, &grants.tcp));
-        Ok(Arc::new(Capabilities { memory: ports.memory.clone(), egress, dirs, peers }))
+        Ok(Arc::new(Capabilities { egress, dirs, peers }))
     }
 }

@@ -61,7 +61,7 @@ impl State {
         table.set_max_capacity(plugin.limits.handles);
         Ok(State {
             meter: Arc::new(Meter::new(plugin.limits.cpu)),
-            limiter: MemoryLimiter::new(plugin.limits.memory_bytes, granted.memory.clone()),
+            limiter: MemoryLimiter::new(plugin.limits.memory_bytes, berth.ports.memory.clone()),
             egress: GuestEgress::new(granted.egress.clone()),
             wasi: wasi.build(),
             log,

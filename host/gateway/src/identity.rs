@@ -5,12 +5,10 @@ use std::hash::{BuildHasher, RandomState};
 
 use http::HeaderName;
 use http::request::Parts;
-use wharf_call::{RequestId, TraceContext};
+use wharf_call::{RequestId, TRACEPARENT, TraceContext, X_REQUEST_ID};
 
 use crate::exchange::Exchange;
 
-pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Takes over the client's id and trace where they have the right form, and makes new ones otherwise. They go

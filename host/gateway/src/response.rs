@@ -9,10 +9,9 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use wharf_call::{Body, Failure, Kind, hop_by_hop};
+use wharf_call::{Body, Failure, Kind, X_REQUEST_ID, hop_by_hop};
 
 use crate::exchange::Exchange;
-use crate::identity::X_REQUEST_ID;
 use crate::pulse::Watched;
 use crate::{failure_response, metrics};
 
