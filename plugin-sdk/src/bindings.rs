@@ -21,11 +21,59 @@ macro_rules! generate {
     };
 }
 
-generate! {
-    world: "handler-plugin",
-    pub_export_macro: true,
-    export_macro_name: "export_handler_plugin",
-    default_bindings_module: "wharf_sdk::bindings",
+mod generated {
+    generate! {
+        world: "handler-plugin",
+        pub_export_macro: true,
+        export_macro_name: "export_handler_plugin",
+        default_bindings_module: "wharf_sdk::bindings",
+    }
+}
+
+pub use generated::*;
+
+/// The generated module of this name, with one function of its glue put right: the macro that exports a type
+/// finds what it calls by this path.
+pub mod exports {
+    pub mod wharf {
+        pub mod plugin {
+            use crate::bindings::generated::exports::wharf::plugin as generated;
+
+            pub use generated::lifecycle;
+
+            pub mod handler {
+                pub use super::generated::handler::*;
+
+                use std::alloc::{Layout, dealloc};
+
+                /// What the host allocates for the arguments of `handle`: 52 bytes of `request` and 80 of
+                /// `context`, as the canonical ABI lays records out.
+                const ARGUMENTS: Layout = match Layout::from_size_align(132, 4) {
+                    Ok(layout) => layout,
+                    Err(_) => unreachable!(),
+                };
+
+                /// Enters `handle`, and frees its arguments. wit-bindgen reads them before it returns from
+                /// here, but frees them only for exports that are not asynchronous: without this, each call
+                /// would leave 132 bytes behind.
+                ///
+                /// # Safety
+                ///
+                /// For the generated export alone, with what the host has allocated.
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn _export_handle_cabi<T: Guest>(arguments: *mut u8) -> i32 {
+                    // SAFETY: as the caller promises. The task that it starts is polled once before it
+                    // returns, and reads the arguments first of all.
+                    let status = unsafe { super::generated::handler::_export_handle_cabi::<T>(arguments) };
+                    // SAFETY: the host got them from `cabi_realloc` with this size and alignment, and nobody
+                    // has them any more.
+                    unsafe { dealloc(arguments, ARGUMENTS) };
+                    status
+                }
+            }
+        }
+    }
 }
 
 /// `wasi:keyvalue`.

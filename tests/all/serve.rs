@@ -30,6 +30,25 @@ fn a_handler_answers_over_http_1_and_http_2() {
 }
 
 #[test]
+fn a_call_leaves_nothing_behind_in_its_instance() {
+    run(async {
+        let host = host(&everything("{{kitchen}}")).start().await;
+        // One call at a time is always the same instance's.
+        let mut client = host.connect(Protocol::Http1).await;
+        let mut pages = Vec::new();
+        for _ in 0..3 {
+            let memory = client.answer(request("GET", "/memory", empty())).await.expect(200);
+            pages.push(memory.text().trim().parse::<usize>().unwrap());
+            // A hundred bytes of each would be three pages.
+            for _ in 0..2_000 {
+                client.answer(request("GET", "/hello", empty())).await.expect(200);
+            }
+        }
+        assert_eq!(pages[1], pages[2], "{pages:?}");
+    });
+}
+
+#[test]
 fn the_ready_made_echo_plugin_says_what_it_was_asked() {
     run(async {
         let host = host(&everything("{{echo}}")).start().await;

@@ -28,6 +28,7 @@ impl Handler for Kitchen {
             "hello" => "hello\n".into_response(),
             "reflect" => reflect(request, &context).await,
             "count" => format!("{}\n", self.served.get()).into_response(),
+            "memory" => format!("{}\n", memory_pages()).into_response(),
             "upload" => upload(request).await.into_response(),
             "download" => download(&request),
             "echo" if std::env::var("ECHO").is_ok_and(|how| how == "whole") => {
@@ -175,6 +176,11 @@ fn log() -> &'static str {
     println!("a line on stdout");
     eprintln!("a line on stderr");
     "logged\n"
+}
+
+/// How large the linear memory of this instance is, in pages of 64 KiB.
+fn memory_pages() -> usize {
+    core::arch::wasm32::memory_size(0)
 }
 
 fn environment() -> String {
