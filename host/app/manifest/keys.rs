@@ -108,7 +108,7 @@ pub(super) const KEYS: &[Key] = keys! {
     "http" {
         "connections": Count(1, 1_000_000), "10000", "Open connections; more wait in the kernel.";
         "header_bytes": Size(KIB, MIB), "\"64KiB\"", "Request line and header fields together.";
-        "header_count": Count(1, 1_000), "100", "How many header fields.";
+        "header_count": Count(1, 1_000), "72", "How many header fields.";
         "target_bytes": Size(256, 32 * KIB), "\"8KiB\"", "The request target; longer ones get a 414.";
         "body_bytes": Size(0, TIB), "\"16MiB\"", "The body of a request; a plugin's `limits.request_body` may be lower.";
         "whole_body": Size(0, 16 * MIB), "\"64KiB\"", "Bodies up to this are handed over whole, longer ones as streams.";

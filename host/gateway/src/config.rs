@@ -13,7 +13,7 @@ pub struct Config {
     pub connections_max: usize,
     /// The request line and all header fields, in bytes. Default 64 KiB; 1 KiB to 1 MiB.
     pub header_bytes_max: usize,
-    /// How many header fields. Default 100; 1 to 1,000.
+    /// How many header fields. Default 72; 1 to 1,000.
     pub header_count_max: usize,
     /// The request target, in bytes; longer ones get a 414. Default 8 KiB.
     pub target_bytes_max: usize,
@@ -45,7 +45,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             connections_max: 10_000,
             header_bytes_max: 64 << 10,
-            header_count_max: 100,
+            header_count_max: 72,
             target_bytes_max: 8 << 10,
             body_bytes_max: 16 << 20,
             whole_body_bytes: 64 << 10,

@@ -133,15 +133,21 @@ async fn sniff(mut stream: TcpStream) -> Option<(TcpStream, Sniffed, Protocol)> 
 /// hyper's own limits are the hard stop behind those of `strict.rs`, so they are a little wider.
 fn http1(config: &Config) -> http1::Builder {
     const BUFFER_MIN: usize = 8 << 10; // hyper's own least
+    /// How many fields hyper's parser takes if nobody tells it: it keeps those on its stack. Any other number
+    /// costs each request two allocations.
+    const COUNT_ON_STACK: usize = 100;
     let head_max = config.header_bytes_max + config.header_bytes_max / 4 + (4 << 10);
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         // Its header timeout would also end idle connections; `Pulse` tells the two apart.
         .header_read_timeout(None)
-        .max_headers(config.header_count_max + 28)
         .max_header_size(head_max)
         .max_buf_size(head_max.max(BUFFER_MIN));
+    let count_max = config.header_count_max + 28;
+    if count_max > COUNT_ON_STACK {
+        builder.max_headers(count_max);
+    }
     builder
 }
 
