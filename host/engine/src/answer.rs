@@ -93,10 +93,15 @@ impl Answer {
         self.0.ending.notify_waiters();
     }
 
+    /// Whether [`Answer::end`] was called.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.ended.load(Relaxed)
+    }
+
     /// Waits for [`Answer::end`].
     pub(crate) async fn ended(&self) {
         let ending = self.0.ending.notified();
-        if !self.0.ended.load(Relaxed) {
+        if !self.has_ended() {
             ending.await;
         }
     }

@@ -219,10 +219,8 @@ impl HttpService for Plugin {
         request: Request<Body>,
         invocation: Invocation,
     ) -> BoxFuture<'a, Result<Response<Body>, Failure>> {
-        Box::pin(async move {
-            let generation = self.serving.load_full();
-            generation.metrics.calls.increment(1);
-            exchange::call(&generation, request, invocation).await
-        })
+        let generation = self.serving.load_full();
+        generation.metrics.calls.increment(1);
+        Box::pin(exchange::call(generation, request, invocation))
     }
 }

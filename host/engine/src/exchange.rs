@@ -24,7 +24,7 @@ use crate::worlds::Begun;
 /// and the guest. When the guest's answer is complete at once, as most are, that is all. A body that is
 /// still to come is driven by a task of its own, which the response's body owns.
 pub(crate) async fn call(
-    generation: &Arc<Generation>,
+    generation: Arc<Generation>,
     request: Request<Body>,
     mut invocation: Invocation,
 ) -> Result<Response<Body>, Failure> {
@@ -33,7 +33,7 @@ pub(crate) async fn call(
     invocation.deadline = invocation.deadline.narrow(std::time::Instant::now(), wall);
     let deadline = invocation.deadline;
 
-    let mut lease = Lease::take(generation, deadline).await?;
+    let mut lease = Lease::take(&generation, deadline).await?;
     let meter = lease.instance().meter().clone();
     let answer = Answer::new();
     let begun = lease.instance().begin(request, invocation, &answer)?;

@@ -88,7 +88,7 @@ impl Generation {
     }
 
     /// A new instance, started.
-    pub(crate) async fn started_instance(self: &Arc<Self>) -> Result<Instance, Failure> {
+    pub(crate) async fn started_instance(self: &Arc<Self>) -> Result<Box<Instance>, Failure> {
         let mut instance = self.instance().await?;
         match instance.hook(Hook::Start).await {
             Ok(()) => Ok(instance),
@@ -112,13 +112,13 @@ impl Generation {
         }
     }
 
-    async fn instance(&self) -> Result<Instance, Failure> {
+    async fn instance(&self) -> Result<Box<Instance>, Failure> {
         let instance =
             Instance::new(&self.pre, &self.exports, &self.plugin, self.number, &self.berth, &self.granted)
                 .await?;
         self.pool.made();
         self.metrics.made.increment(1);
-        Ok(instance)
+        Ok(Box::new(instance))
     }
 
     /// Stops what is idle; what works is stopped when its call ends.

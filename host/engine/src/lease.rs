@@ -17,7 +17,7 @@ use crate::pool::Admission;
 ///
 /// It keeps its generation alive: an old one is dropped when its last lease ends.
 pub(crate) struct Lease {
-    instance: Option<Instance>,
+    instance: Option<Box<Instance>>,
     generation: Arc<Generation>,
     _admission: Admission,
 }
@@ -38,7 +38,7 @@ impl Lease {
         Ok(Lease::begin(generation, instance, admission))
     }
 
-    fn begin(generation: &Arc<Generation>, instance: Instance, admission: Admission) -> Self {
+    fn begin(generation: &Arc<Generation>, instance: Box<Instance>, admission: Admission) -> Self {
         generation.in_flight.fetch_add(1, Relaxed);
         Lease { instance: Some(instance), generation: generation.clone(), _admission: admission }
     }
@@ -74,7 +74,7 @@ impl Drop for Lease {
 
 /// Calls `lifecycle.stop`, then drops the instance, in a task of its own: nobody waits for it. The hook is
 /// bounded by the plugin's limits, so the task is.
-pub(crate) fn stop(generation: &Arc<Generation>, mut instance: Instance) {
+pub(crate) fn stop(generation: &Arc<Generation>, mut instance: Box<Instance>) {
     let generation = generation.clone();
     tokio::spawn(async move {
         if let Err(error) = instance.hook(Hook::Stop).await {

@@ -13,7 +13,8 @@ use crate::instance::Instance;
 
 pub(crate) struct Pool {
     /// The last one in is the first one out: it is the warmest.
-    idle: Mutex<Vec<Instance>>,
+    #[expect(clippy::vec_box, reason = "an instance stays where it is while pool and calls hand it on")]
+    idle: Mutex<Vec<Box<Instance>>>,
     slots: Arc<Semaphore>,
     waiting: AtomicU32,
     config: PoolConfig,
@@ -64,13 +65,13 @@ impl Pool {
     }
 
     /// An idle instance, the warmest first.
-    pub(crate) fn take(&self) -> Option<Instance> {
+    pub(crate) fn take(&self) -> Option<Box<Instance>> {
         self.idle.lock().pop()
     }
 
     /// Keeps an instance that has ended its call well, or hands it back to be stopped: because the pool
     /// was retired, or because the instance has served its calls.
-    pub(crate) fn keep(&self, instance: Instance) -> Option<Instance> {
+    pub(crate) fn keep(&self, instance: Box<Instance>) -> Option<Box<Instance>> {
         if instance.calls() >= self.config.reuse {
             return Some(instance);
         }
@@ -84,7 +85,8 @@ impl Pool {
     }
 
     /// From now on nothing is kept; what was idle is handed back to be stopped.
-    pub(crate) fn retire(&self) -> Vec<Instance> {
+    #[expect(clippy::vec_box, reason = "an instance stays where it is while pool and calls hand it on")]
+    pub(crate) fn retire(&self) -> Vec<Box<Instance>> {
         let mut idle = self.idle.lock();
         self.retired.store(true, Relaxed);
         std::mem::take(&mut *idle)

@@ -1,5 +1,7 @@
 //! `wharf:plugin/handler@0.1.0`.
 
+mod lowered;
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -9,7 +11,7 @@ use http_body::Body as _;
 use tokio::sync::oneshot;
 use wasmtime::component::{
     Destination, FutureConsumer, FutureReader, Source, StreamConsumer, StreamProducer, StreamReader,
-    StreamResult, TypedFuncCallConcurrent,
+    StreamResult, TypedFunc, TypedFuncCallConcurrent,
 };
 use wasmtime::{AsContextMut, Store, StoreContextMut};
 use wharf_bindings::handler_0_1::HandlerOnly;
@@ -28,29 +30,37 @@ const CHUNK_BYTES_MAX: usize = 64 << 10;
 /// What the host adds to a response's fields: the request id, `connection`, `content-length`.
 const HOST_FIELDS: usize = 3;
 
+type Arguments = (lowered::Request, lowered::Context);
+type Returned = (Result<wit::Response, wit::Failure>,);
+
+/// The export `handle` of an instance.
+pub(crate) type Handle = TypedFunc<Arguments, Returned>;
+
 /// The queued call of `handle`.
-pub(crate) type Begun =
-    TypedFuncCallConcurrent<State, (wit::Request, wit::Context), (Result<wit::Response, wit::Failure>,)>;
+pub(crate) type Begun = TypedFuncCallConcurrent<State, Arguments, Returned>;
+
+pub(super) fn load(guest: &HandlerOnly, store: &mut Store<State>) -> wasmtime::Result<Handle> {
+    guest.wharf_plugin_handler().func_handle().func().typed(store)
+}
 
 pub(super) fn begin(
-    guest: &HandlerOnly,
+    handle: &Handle,
     store: &mut Store<State>,
     request: Request<RequestBody>,
     invocation: Invocation,
 ) -> wasmtime::Result<Begun> {
     let mut store = store.as_context_mut();
-    let request = lower_request(&mut store, request)?;
-    let handle = guest.wharf_plugin_handler().func_handle();
-    handle.start_call_concurrent(store, (request, lower_context(invocation)))
+    let (head, body) = request.into_parts();
+    let request = lowered::Request::new(head, lower_body(&mut store, body)?);
+    handle.start_call_concurrent(store, (request, lowered::Context::new(invocation)))
 }
 
 pub(super) async fn finish(
-    guest: &HandlerOnly,
+    handle: &Handle,
     store: &mut Store<State>,
     call: Begun,
     answer: &Answer,
 ) -> wasmtime::Result<()> {
-    let handle = guest.wharf_plugin_handler().func_handle();
     let head_bytes_max = store.data().plugin.limits.response_header_bytes;
     store
         .run_concurrent(async |accessor| {
@@ -90,48 +100,6 @@ fn lift_answer(
         }
     }
     Ok(())
-}
-
-fn lower_context(invocation: Invocation) -> wit::Context {
-    let deadline_ms = invocation
-        .deadline
-        .remaining(std::time::Instant::now())
-        .map_or(u32::MAX, |left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX));
-    wit::Context {
-        request_id: invocation.request_id.as_str().to_owned(),
-        traceparent: String::from_utf8_lossy(&invocation.trace.to_bytes()).into_owned(),
-        route: invocation.route.to_string(),
-        params: invocation.params.into_iter().map(|(name, value)| (name.to_string(), value)).collect(),
-        caller: invocation.caller.map(|caller| wit::Caller {
-            subject: caller.subject.clone(),
-            issuer: caller.issuer.clone(),
-            roles: caller.roles.clone(),
-            scopes: caller.scopes.clone(),
-        }),
-        deadline_ms,
-        attributes: Vec::new(),
-    }
-}
-
-fn lower_request(
-    store: &mut StoreContextMut<'_, State>,
-    request: Request<RequestBody>,
-) -> wasmtime::Result<wit::Request> {
-    let (parts, body) = request.into_parts();
-    Ok(wit::Request {
-        method: parts.method.as_str().to_owned(),
-        scheme: parts.uri.scheme_str().unwrap_or("http").to_owned(),
-        authority: authority(&parts).to_owned(),
-        path_with_query: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
-        headers: lower_fields(&parts.headers),
-        body: lower_body(store, body)?,
-    })
-}
-
-/// What the client called us: the gateway has made sure that there is one such name.
-fn authority(head: &http::request::Parts) -> &str {
-    let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    head.uri.authority().map(|authority| authority.as_str()).or(host).unwrap_or_default()
 }
 
 fn lower_fields(headers: &HeaderMap) -> wit::Fields {

@@ -106,7 +106,10 @@ impl Exports {
     pub(crate) fn load(&self, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<Loaded> {
         Ok(Loaded {
             world: match &self.world {
-                WorldIndices::Handler(indices) => World::Handler(indices.load(&mut *store, instance)?),
+                WorldIndices::Handler(indices) => {
+                    let guest = indices.load(&mut *store, instance)?;
+                    World::Handler(handler::load(&guest, store)?)
+                }
                 WorldIndices::WasiHttp03(indices) => World::WasiHttp03(indices.load(&mut *store, instance)?),
                 WorldIndices::WasiHttp02(indices) => World::WasiHttp02(indices.load(&mut *store, instance)?),
             },
@@ -125,7 +128,7 @@ pub(crate) struct Loaded {
 }
 
 pub(crate) enum World {
-    Handler(handler_0_1::HandlerOnly),
+    Handler(handler::Handle),
     WasiHttp03(http_0_3::Service),
     WasiHttp02(http_0_2::Proxy),
 }
@@ -151,7 +154,7 @@ impl World {
             invocation.write_fields(request.headers_mut());
         }
         Ok(match self {
-            World::Handler(guest) => Begun::Handler(handler::begin(guest, store, request, invocation)?),
+            World::Handler(handle) => Begun::Handler(handler::begin(handle, store, request, invocation)?),
             World::WasiHttp03(guest) => Begun::WasiHttp03(wasi_http_0_3::begin(guest, store, request)?),
             World::WasiHttp02(guest) => {
                 Begun::WasiHttp02(wasi_http_0_2::begin(guest, store, request, answer.clone())?)
@@ -167,8 +170,8 @@ impl World {
         answer: &Answer,
     ) -> wasmtime::Result<()> {
         match (self, begun) {
-            (World::Handler(guest), Begun::Handler(call)) => {
-                handler::finish(guest, store, call, answer).await
+            (World::Handler(handle), Begun::Handler(call)) => {
+                handler::finish(handle, store, call, answer).await
             }
             // Boxed, so that the narrow contract does not carry their size.
             (World::WasiHttp03(guest), Begun::WasiHttp03(call)) => {
@@ -184,6 +187,9 @@ impl World {
 
 /// Waits until nothing of the call is left: its body has ended, and no task of the guest runs.
 async fn settled(accessor: &Accessor<State>, answer: &Answer) {
-    answer.ended().await;
+    if !answer.has_ended() {
+        // Boxed, because it would make every call's future larger.
+        Box::pin(answer.ended()).await;
+    }
     poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
 }
