@@ -52,7 +52,8 @@ impl RequestId {
 
     /// An id made of 128 random bits, as 32 hex digits.
     pub fn from_bits(bits: u128) -> Self {
-        RequestId(String::from_utf8_lossy(&hex::digits::<32>(bits)).into())
+        let digits = hex::digits::<32>(bits);
+        RequestId(std::str::from_utf8(&digits).expect("digits are ASCII").into())
     }
 
     /// The id itself.

@@ -199,7 +199,8 @@ fn names(route: Option<&Route>) -> (&str, &str) {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let took = self.started.elapsed();
+        let now = Instant::now();
+        let took = now.saturating_duration_since(self.started);
         let front = &self.conn.front;
         let streamed = self.intake.as_ref().map_or(0, |intake| intake.bytes.load(Ordering::Relaxed));
         let request_bytes = self.request_bytes + streamed;
@@ -207,7 +208,7 @@ impl Drop for Inner {
             self.route.as_ref().map_or(&front.metrics.unrouted, |route| &route.metrics);
         counted.ended(self.status, took, request_bytes, self.response_bytes);
         front.metrics.in_flight.decrement(1);
-        self.conn.pulse.request_ended();
+        self.conn.pulse.request_ended(now);
         self.write_access_line(took.as_micros() as u64, request_bytes);
     }
 }

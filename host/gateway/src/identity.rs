@@ -17,21 +17,22 @@ static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// Without a valid `traceparent` a `tracestate` means nothing and is taken out (W3C Trace Context, 3.2).
 pub(crate) fn establish(head: &mut Parts, exchange: &mut Exchange) {
     let headers = &mut head.headers;
-    let id = headers.get(&X_REQUEST_ID).and_then(|value| RequestId::accept(value.as_bytes()));
+    let id = headers.remove(&X_REQUEST_ID).and_then(|value| RequestId::accept(value.as_bytes()));
     let id = id.unwrap_or_else(new_request_id);
 
     let mut parents = headers.get_all(&TRACEPARENT).iter();
-    let parent = match (parents.next(), parents.next()) {
+    let first = parents.next();
+    let parent = match (first, parents.next()) {
         (Some(value), None) => TraceContext::parse(value.as_bytes()),
         _ => None,
     };
+    if first.is_some() {
+        headers.remove(&TRACEPARENT);
+    }
     if parent.is_none() {
         headers.remove(&TRACESTATE);
     }
     let trace = parent.map_or_else(new_trace, |parent| parent.child(random()));
-
-    headers.remove(&X_REQUEST_ID);
-    headers.remove(&TRACEPARENT);
     exchange.identified(id, trace);
 }
 

@@ -90,8 +90,8 @@ impl Pulse {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn request_ended(&self) {
-        self.quiet.begin(self.now_ms());
+    pub(crate) fn request_ended(&self, now: Instant) {
+        self.quiet.begin(now.saturating_duration_since(self.accepted).as_millis() as u64);
         self.requests.fetch_sub(1, Ordering::Release);
     }
 
@@ -252,7 +252,7 @@ mod tests {
         pulse.within_head(true);
         assert_eq!(due(&pulse), None, "the next head may wait for the request before it");
         tokio::time::advance(second).await;
-        pulse.request_ended();
+        pulse.request_ended(Instant::now());
         assert_eq!(due(&pulse), Some((2_500, Due::Cut)), "and is timed from its end");
         pulse.within_head(false);
         assert_eq!(due(&pulse), Some((6_500, Due::Close)), "an idle connection");

@@ -111,7 +111,7 @@ impl EventVisitor<'_> {
             ("message", Value::Str(text)) => self.line.message(self.style, &format_args!("{text}")),
             (name, value) if self.compact => self.line.access_field(name, value),
             // Everywhere else the name has the unit.
-            (name, Value::Micros(us)) => self.line.field(self.style, name, Value::Number(&us)),
+            (name, Value::Micros(us)) => self.line.field(self.style, name, Value::Unsigned(us)),
             (name, value) => self.line.field(self.style, name, value),
         }
     }
@@ -143,7 +143,7 @@ macro_rules! visit_as_value {
             fn record_u64(&mut self, field: &Field, value: u64) {
                 match field.name() {
                     "duration_us" => self.value(field, Value::Micros(value)),
-                    _ => self.value(field, Value::Number(&value)),
+                    _ => self.value(field, Value::Unsigned(value)),
                 }
             }
 

@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 /// Lines wait at most this long before they are written.
 const FLUSH_AFTER: Duration = Duration::from_millis(50);
 /// They are written at once when there are this many bytes of them.
-const FLUSH_BYTES: usize = 64 << 10;
+const FLUSH_BYTES: usize = 16 << 10;
 /// What waits and is being written together; lines beyond that are dropped.
 const HELD_BYTES_MAX: usize = 4 << 20;
 /// How often the writing thread also does the upkeep of the metrics.
