@@ -108,24 +108,13 @@ pub(crate) async fn build(name: &str, plugin: &PluginEntry, dir: &Path) -> Resul
     }
     if !plugin.component.is_file() {
         return Err(failed(format!(
-            "building {name} made no {}. Correct `component` or `build` in [plugin.{name}]{}",
+            "building {name} made no {}. Correct `component` or `build` in [plugin.{name}]",
             plugin.component.display(),
-            target_dir_hint(command),
         )));
     }
     let took = started.elapsed();
     eprintln!("built {name} in {:.1} s", took.as_secs_f64());
     Ok(took)
-}
-
-/// The most common reason why Cargo has built something that is not where the manifest says.
-fn target_dir_hint(command: &str) -> &'static str {
-    let moved = std::env::var_os("CARGO_TARGET_DIR").is_some();
-    if is_cargo(command) && moved && !command.contains("--target-dir") {
-        ". CARGO_TARGET_DIR is set: with `--target-dir target`, the command builds in its own folder"
-    } else {
-        ""
-    }
 }
 
 /// Whether Cargo decides what is stale.
@@ -152,8 +141,9 @@ async fn output(command: &str, dir: &Path) -> Result<std::process::Output, Strin
 }
 
 /// What `cargo run` sets for the program that it starts, and what would make a guest's build differ from one
-/// by hand: the outer package's identity and flags. Where to build (`CARGO_TARGET_DIR`), where the registry
-/// is (`CARGO_HOME`) and which toolchain to use stay the user's choice.
+/// by hand: the outer package's identity and flags. Also where it builds (`CARGO_TARGET_DIR`), since the
+/// manifest says where the component will be. Where the registry is (`CARGO_HOME`) and which toolchain to use
+/// stay the user's choice.
 fn is_of_an_outer_cargo(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     matches!(
@@ -165,6 +155,8 @@ fn is_of_an_outer_cargo(name: &OsStr) -> bool {
             | "CARGO_CRATE_NAME"
             | "CARGO_PRIMARY_PACKAGE"
             | "CARGO_MAKEFLAGS"
+            | "CARGO_TARGET_DIR"
+            | "CARGO_BUILD_TARGET_DIR"
             | "OUT_DIR"
             | "RUSTC_WRAPPER"
             | "RUSTC_WORKSPACE_WRAPPER"
@@ -349,14 +341,10 @@ mod tests {
 
     #[test]
     fn an_outer_cargo_does_not_reach_into_a_build() {
-        for outer in
-            ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER"]
-        {
+        for outer in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR"] {
             assert!(is_of_an_outer_cargo(OsStr::new(outer)), "{outer}");
         }
-        for kept in
-            ["CARGO_TARGET_DIR", "CARGO_HOME", "RUSTUP_TOOLCHAIN", "RUSTUP_AUTO_INSTALL", "PATH", "RUSTFLAGS"]
-        {
+        for kept in ["CARGO_HOME", "RUSTUP_TOOLCHAIN", "RUSTUP_AUTO_INSTALL", "PATH", "RUSTFLAGS"] {
             assert!(!is_of_an_outer_cargo(OsStr::new(kept)), "{kept}");
         }
     }
