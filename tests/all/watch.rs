@@ -238,6 +238,32 @@ fn a_component_and_a_manifest_are_watched_in_the_folder_where_one_is() {
 }
 
 #[test]
+fn what_the_host_says_into_a_file_of_the_folder_is_no_save() {
+    run(async {
+        let app = watching(&built_by(COPY)).copy("source", components::VERSION_ONE).write();
+        let file = fs::File::create(app.path().join("up.log")).unwrap();
+        let mut command = Command::new(WHARF);
+        command.args(["up", "--watch", "--log", "json"]).current_dir(app.path());
+        command.stdout(file.try_clone().unwrap()).stderr(file);
+        let nothing = || Log::read(std::io::empty());
+        let up = Up { process: command.spawn().unwrap(), stdout: nothing(), stderr: nothing() };
+        let said = || fs::read_to_string(app.path().join("up.log")).unwrap();
+        eventually("the host to serve", async || said().contains("listening on http://").then_some(())).await;
+
+        for (generation, source) in [(2, components::VERSION_TWO), (3, components::VERSION_ONE)] {
+            app.replace("source", fs::read(source).unwrap());
+            let serves = format!("generation {generation} serves");
+            eventually(&serves, async || said().contains(&serves).then_some(())).await;
+            // Long enough for a build that nobody asked for to begin.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let builds = said().lines().filter(|line| line.starts_with("building guest: ")).count();
+        assert_eq!(builds, 3, "{}", said());
+        assert!(up.interrupted().await.success());
+    });
+}
+
+#[test]
 fn ctrl_c_ends_a_first_build_as_well() {
     run(async {
         let app = watching(&built_by("mkfifo .go; read go < .go")).write();
