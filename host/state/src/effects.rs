@@ -8,97 +8,79 @@
 //! bits, little-endian. `BUCKET name` says where those that follow belong; `SET key value` and
 //! `DELETE key` are the effects.
 
-use bytes::Bytes;
-use wharf_call::Change;
-
 const BUCKET: u8 = 1;
 const SET: u8 = 2;
 const DELETE: u8 = 3;
 
-/// Collects effects, up to a size. Beyond it nothing is kept: half of a group is of no use.
-pub(crate) struct Effects {
-    bytes: Vec<u8>,
-    bytes_max: usize,
-    bucket: Option<String>,
-    complete: bool,
+/// What a key has after a group; without a value when it was deleted.
+pub(crate) struct Effect<'a> {
+    pub(crate) bucket: &'a str,
+    pub(crate) key: &'a str,
+    pub(crate) value: Option<&'a [u8]>,
 }
 
-impl Effects {
-    pub(crate) fn new(bytes_max: usize) -> Self {
-        Effects { bytes: Vec::new(), bytes_max, bucket: None, complete: true }
-    }
-
-    pub(crate) fn push(&mut self, bucket: &str, change: &Change) {
-        let entry = 1 + 4 + change.key().len() + change.value().map_or(0, |value| 4 + value.len());
-        let is_other = self.bucket.as_deref() != Some(bucket);
-        let bytes = entry + if is_other { 1 + 4 + bucket.len() } else { 0 };
-        if !self.complete || self.bytes.len() + bytes > self.bytes_max {
-            self.complete = false;
-            self.bytes = Vec::new();
-            return;
+/// The bytes of `effects`; `None` when they are more than `bytes_max`: half of a group is of no use.
+pub(crate) fn record<'a>(effects: impl Iterator<Item = Effect<'a>>, bytes_max: usize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut current = None;
+    for Effect { bucket, key, value } in effects {
+        if current != Some(bucket) {
+            bytes.push(BUCKET);
+            put(&mut bytes, bucket.as_bytes());
+            current = Some(bucket);
         }
-        if is_other {
-            self.bytes.push(BUCKET);
-            self.text(bucket.as_bytes());
-            self.bucket = Some(bucket.to_owned());
+        bytes.push(if value.is_some() { SET } else { DELETE });
+        put(&mut bytes, key.as_bytes());
+        if let Some(value) = value {
+            put(&mut bytes, value);
         }
-        self.bytes.push(if change.value().is_some() { SET } else { DELETE });
-        self.text(change.key().as_bytes());
-        change.value().inspect(|value| self.text(value));
+        if bytes.len() > bytes_max {
+            return None;
+        }
     }
-
-    /// All of them; `None` when they are larger than they may be.
-    pub(crate) fn record(&self) -> Option<&[u8]> {
-        self.complete.then_some(&self.bytes)
-    }
-
-    fn text(&mut self, text: &[u8]) {
-        let length = u32::try_from(text.len()).expect("keys, values and names are far below 4 GiB");
-        self.bytes.extend_from_slice(&length.to_le_bytes());
-        self.bytes.extend_from_slice(text);
-    }
+    Some(bytes)
 }
 
-/// Bytes that [`Effects`] did not write, or that a newer version did.
+fn put(bytes: &mut Vec<u8>, text: &[u8]) {
+    let length = u32::try_from(text.len()).expect("keys, values and names are far below 4 GiB");
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes.extend_from_slice(text);
+}
+
+/// Bytes that [`record`] did not write, or that a newer version did.
 #[derive(Debug)]
 pub(crate) struct Malformed;
 
-/// The effects that were collected in `record`, each with its bucket.
-pub(crate) fn read(record: &[u8]) -> impl Iterator<Item = Result<(&str, Change), Malformed>> {
-    let mut rest = record;
+/// The effects in `bytes`.
+pub(crate) fn read(bytes: &[u8]) -> impl Iterator<Item = Result<Effect<'_>, Malformed>> {
+    let mut rest = bytes;
     let mut bucket = None;
     std::iter::from_fn(move || {
-        while !rest.is_empty() {
-            match next(&mut rest) {
-                Ok(Entry::Bucket(name)) => bucket = Some(name),
-                Ok(Entry::Change(change)) => return Some(bucket.map(|name| (name, change)).ok_or(Malformed)),
-                Err(malformed) => {
-                    rest = &[];
-                    return Some(Err(malformed));
-                }
-            }
+        let effect = next(&mut rest, &mut bucket).transpose()?;
+        if effect.is_err() {
+            rest = &[];
         }
-        None
+        Some(effect)
     })
 }
 
-enum Entry<'a> {
-    Bucket(&'a str),
-    Change(Change),
-}
-
-fn next<'a>(rest: &mut &'a [u8]) -> Result<Entry<'a>, Malformed> {
-    let kind = *rest.split_off_first().ok_or(Malformed)?;
-    let first = std::str::from_utf8(text(rest)?).map_err(|_| Malformed)?;
-    match kind {
-        BUCKET => Ok(Entry::Bucket(first)),
-        SET => Ok(Entry::Change(Change::Set {
-            key: first.to_owned(),
-            value: Bytes::copy_from_slice(text(rest)?),
-        })),
-        DELETE => Ok(Entry::Change(Change::Delete { key: first.to_owned() })),
-        _ => Err(Malformed),
+/// The next effect; `None` at the end.
+fn next<'a>(rest: &mut &'a [u8], bucket: &mut Option<&'a str>) -> Result<Option<Effect<'a>>, Malformed> {
+    while let Some(kind) = rest.split_off_first() {
+        let name = std::str::from_utf8(text(rest)?).map_err(|_| Malformed)?;
+        let value = match *kind {
+            BUCKET => {
+                *bucket = Some(name);
+                continue;
+            }
+            SET => Some(text(rest)?),
+            DELETE => None,
+            _ => return Err(Malformed),
+        };
+        let bucket = bucket.ok_or(Malformed)?;
+        return Ok(Some(Effect { bucket, key: name, value }));
     }
+    Ok(None)
 }
 
 fn text<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {

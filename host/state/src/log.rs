@@ -1,9 +1,9 @@
 //! The write-ahead log: what makes a write durable with one flush of one page.
 //!
 //! A durable commit of redb writes seven or eight pages in two flushes. So a group is made durable here, as
-//! what it did (`effects.rs`), and then shown to readers by a commit of redb that flushes nothing. Once in
-//! a while a *checkpoint*, a durable commit of redb, takes over what the log has, and the log begins again
-//! at its start. The writer does both (`writer.rs`); opening a store does again what the log has and
+//! what it did (`effects.rs`), and then shown to readers from memory (`view.rs`). Once in a while a
+//! *checkpoint*, a durable commit of redb, takes over what the log has, and the log begins again at its
+//! start (`committer.rs`); opening a store does again what the log has and
 //! redb's file has not (`recovery.rs`).
 //!
 //! **Layout.** A file of pages, all of them written when the log is made, so that a flush later finds no
@@ -37,9 +37,8 @@ use std::path::{Path, PathBuf};
 use redb::StorageBackend;
 
 use crate::OpenError;
+use crate::pages::{PAGE, Pages};
 
-/// What is flushed is a multiple of this.
-pub(crate) const PAGE: usize = 4_096;
 const HEAD: usize = 32;
 const CONTENT: usize = PAGE - HEAD;
 
@@ -70,7 +69,7 @@ pub(crate) struct Log {
     number: u64,
     next: u64,
     /// Kept, because each record needs one.
-    buffer: Vec<u8>,
+    buffer: Pages,
 }
 
 /// What a page says of itself.
@@ -119,7 +118,7 @@ impl Log {
 
     fn new(place: &dyn Place, storage: Box<dyn StorageBackend>, id: u64, pages: u64) -> Log {
         let path = place.path().to_owned();
-        Log { storage, path, id, pages, round: 0, number: 0, next: 1, buffer: Vec::new() }
+        Log { storage, path, id, pages, round: 0, number: 0, next: 1, buffer: Pages::default() }
     }
 
     /// The number that tells this log from every other.
@@ -152,16 +151,15 @@ impl Log {
     pub(crate) fn append(&mut self, record: &[u8]) -> io::Result<()> {
         assert!(!record.is_empty() && record.len() <= self.room(), "the writer asks for the room first");
         let length = u32::try_from(record.len()).map_err(io::Error::other)?;
-        self.buffer.clear();
-        for (index, content) in record.chunks(CONTENT).enumerate() {
-            let begin = self.buffer.len();
-            self.buffer.resize(begin + PAGE, 0);
+        let pages = self.buffer.zeroed(record.len().div_ceil(CONTENT));
+        for (index, (page, content)) in pages.chunks_mut(PAGE).zip(record.chunks(CONTENT)).enumerate() {
             let head = Head { round: self.round, number: self.number, length, index: index as u32 };
-            write_page(&mut self.buffer[begin..], self.id, head, content);
+            write_page(page, self.id, head, content);
         }
-        self.storage.write(self.next * PAGE as u64, &self.buffer)?;
+        let written = (pages.len() / PAGE) as u64;
+        self.storage.write(self.next * PAGE as u64, pages)?;
         self.storage.sync_data()?;
-        self.next += (self.buffer.len() / PAGE) as u64;
+        self.next += written;
         self.number += 1;
         Ok(())
     }

@@ -54,7 +54,7 @@ pub(crate) fn recover(
     };
 
     let transaction = database.begin_write().map_err(|error| storage(error.into()))?;
-    let mut group = Group::new(&transaction, 0).map_err(|Fault(error)| storage(error))?;
+    let mut group = Group::new(&transaction).map_err(|Fault(error)| storage(error))?;
     if let Some(mark) = mark.filter(|_| is_open) {
         let redone = log.replay(mark.round, |record| redo(&log, &mut group, record, path))?;
         if redone > 0 {
@@ -74,9 +74,9 @@ pub(crate) fn recover(
 
 fn redo(log: &Log, group: &mut Group<'_>, record: &[u8], path: &Path) -> Result<(), OpenError> {
     for effect in effects::read(record) {
-        let (bucket, change) =
+        let effect =
             effect.map_err(|_| log.damaged("a record cannot be read by this version of wharf".to_owned()))?;
-        group.redo(bucket, &change).map_err(|Fault(error)| OpenError::storage(path, error))?;
+        group.set(&effect).map_err(|Fault(error)| OpenError::storage(path, error))?;
     }
     Ok(())
 }

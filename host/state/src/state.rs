@@ -15,9 +15,11 @@ use crate::bucket::Bucket;
 use crate::file::{FILE_NAME, LogFile, lock_dir, open_in};
 use crate::log::Place;
 use crate::metrics::Operations;
+use crate::plan::{Done, Operation};
 use crate::reader::Reader;
 use crate::recovery::recover;
-use crate::tables::{self, Done, Operation};
+use crate::tables::Fault;
+use crate::view::{Published, Snapshot};
 use crate::writer::Writer;
 use crate::{Config, OpenError};
 
@@ -39,6 +41,9 @@ impl Default for Tuning {
 /// Key-value buckets in one file and its log.
 ///
 /// A new store has no bucket: [`provide`](State::provide) each one that the manifest names.
+///
+/// On a runtime of more than one thread, a writer who is alone waits for the disk on its own thread, by
+/// [`tokio::task::block_in_place`]: not for tasks of a `LocalSet`, where that panics.
 ///
 /// Dropping it finishes the writes that were accepted, empties the log, ends its thread and closes the
 /// files; that blocks for a few flushes. A read whose caller went away may keep the file open until it
@@ -91,9 +96,11 @@ impl State {
     ) -> Result<State, OpenError> {
         let database = Arc::new(database);
         let (log, stored) = recover(&database, path, place, tuning.log_bytes)?;
-        let writer = Writer::start(database.clone(), log, tuning.idle, config.queue_bytes)
+        let published = Published::new(database).map_err(|Fault(error)| OpenError::storage(path, error))?;
+        let published = Arc::new(published);
+        let writer = Writer::start(published.clone(), log, tuning.idle, config.queue_bytes)
             .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
-        let reader = Reader::new(database, config.readers);
+        let reader = Reader::new(published, config.readers);
         let operations = Operations::new();
         Ok(State { config, stored, buckets: RwLock::default(), operations, writer, reader, _lock: None })
     }
@@ -151,7 +158,7 @@ impl KeyValue for State {
             self.config.check_entries(keys.len())?;
             keys.iter().try_for_each(|key| self.config.check_key(key))?;
             let (keys, config) = (keys.to_owned(), self.config.clone());
-            let work = move |found: &tables::Snapshot| {
+            let work = move |found: &Snapshot<'_>| {
                 let mut values = Vec::with_capacity(keys.len());
                 let mut bytes = 0;
                 for key in &keys {
@@ -174,7 +181,7 @@ impl KeyValue for State {
             let bucket = self.bucket(bucket)?;
             self.config.check_key(key)?;
             let key = key.to_owned();
-            self.reader.read(bucket.name(), move |found| Ok(Ok(found.exists(&key)?))).await
+            self.reader.read(bucket.name(), move |found| Ok(Ok(found.length(&key)?.is_some()))).await
         })
     }
 
@@ -189,7 +196,7 @@ impl KeyValue for State {
             cursor.map_or(Ok(()), |cursor| self.config.check_key(cursor))?;
             let cursor = cursor.map(str::to_owned);
             let keys_max = self.config.page_keys_max.max(1);
-            let work = move |found: &tables::Snapshot| Ok(Ok(found.page(cursor.as_deref(), keys_max)?));
+            let work = move |found: &Snapshot<'_>| Ok(Ok(found.page(cursor.as_deref(), keys_max)?));
             self.reader.read(bucket.name(), work).await
         })
     }

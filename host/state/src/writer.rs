@@ -1,45 +1,36 @@
-//! The one thread that writes.
+//! Who writes, and when: the queue, the thread that empties it, and the way past both.
 //!
-//! Operations wait in a queue that is bounded by their bytes. The thread takes what waits, does it in one
-//! transaction, makes that durable, and only then answers. A refused operation (a quota, a value that
-//! is no number) changes nothing and does not disturb the others of its group.
+//! Operations wait in a queue that is bounded by their bytes. The thread takes what waits as one group and
+//! has it committed (`committer.rs`), so that those who come together share one flush. A refused operation (a
+//! quota, a value that is no number) changes nothing and does not disturb the others of its group.
 //!
-//! A group goes one of two ways. Most go through the log (`log.rs`): what the group did is written and
-//! flushed there, and then the transaction is committed without a flush. When the log has no room for it,
-//! the commit is a *checkpoint*: durable in redb's file, and with it every group before it; the log begins
-//! again. So a group that is larger than the log, and a log that is full, are the same case. A checkpoint
-//! also comes when nothing was written for a while, so that a start after a crash has little to do, and
-//! when the store is closed.
+//! A writer who is alone goes past the queue and commits on the thread that it runs on. A flush is not faster
+//! for that, but waking the thread and being woken by it took a quarter of the whole, and a disk that was
+//! given nothing to do meanwhile answers later. The runtime is told that the thread is going to wait
+//! ([`tokio::task::block_in_place`]) and lets another one run its tasks; a runtime of one thread cannot do
+//! that, and there everybody uses the queue. Everybody does while something is in it, so that nothing is
+//! overtaken; and after a group of more than one operation, until there is a group of one.
 //!
-//! Invariant: a commit is made after its group is on the disk, never before. Readers see what is
-//! committed; were it the other way round, they would see, and act upon, what a crash takes back. And a
-//! group whose flush failed is not committed: it is neither shown nor acknowledged, although the disk may
-//! have it, and the next opening may find it there. (The port calls that unknown.)
-//!
-//! Invariant: nothing is acknowledged after the storage has failed once. When a flush fails, the kernel
-//! may have dropped the very pages it could not write, and the next flush succeeds without them (A.
-//! Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020). So the first failure
-//! is the last transaction: every later write is refused until the store is opened again, which reads what
-//! the disk has (`file.rs`).
-//!
-//! Between two checkpoints redb cannot use again the pages that the newest checkpoint needs, so its file
-//! grows, but by no more than what it held then: a page is replaced once, and what replaced it is used
-//! again.
+//! Invariant: only who has the lock of the committer changes the store.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use redb::{Database, Durability, WriteTransaction};
+use parking_lot::Mutex;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::block_in_place;
 use wharf_call::KeyValueError;
 
 use crate::bucket::Bucket;
+use crate::committer::{Answer, Committer, Write};
 use crate::log::Log;
-use crate::metrics::Commits;
-use crate::tables::{self, Done, Fault, Finished, Group, Mark, Operation};
+use crate::plan::Operation;
+use crate::view::Published;
 
 /// A group has at most so many operations, and begins its commit when it has so many bytes: the first of a
 /// group waits for the last.
@@ -52,6 +43,8 @@ const REJOIN_PART: u32 = 4;
 const REJOIN_MAX: Duration = Duration::from_millis(1);
 
 pub(crate) struct Writer {
+    committer: Arc<Mutex<Committer>>,
+    crowd: Arc<Crowd>,
     /// `None` only while dropping.
     queue: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
@@ -60,11 +53,27 @@ pub(crate) struct Writer {
     failed: Arc<OnceLock<String>>,
 }
 
-struct Job {
-    bucket: Arc<Bucket>,
-    operation: Operation,
+/// Whether everybody has to use the queue.
+#[derive(Default)]
+struct Crowd {
+    /// How many operations are in it, or in the group that is being committed. Who goes past the queue must not
+    /// overtake them: one caller may have begun both.
+    waiting: AtomicUsize,
+    /// Whether the last group had more than one operation.
+    was_group: AtomicBool,
+}
+
+/// What the thread is told.
+enum Job {
+    Write(Queued),
+    /// Somebody has written past the queue: there will be a log to empty.
+    Written,
+}
+
+struct Queued {
+    write: Write,
     bytes: usize,
-    answer: oneshot::Sender<Result<Done, KeyValueError>>,
+    answer: oneshot::Sender<Answer>,
     /// The place in the queue; it becomes free when the operation has been answered.
     room: [OwnedSemaphorePermit; 2],
 }
@@ -73,7 +82,7 @@ impl Writer {
     /// Starts the thread. It ends when the writer is dropped, after everything that was accepted. It makes
     /// a checkpoint when nothing was written for `idle`.
     pub(crate) fn start(
-        database: Arc<Database>,
+        published: Arc<Published>,
         log: Log,
         idle: Duration,
         queue_bytes: u64,
@@ -81,18 +90,13 @@ impl Writer {
         let (queue, jobs) = channel();
         let failed = Arc::new(OnceLock::new());
         let room_bytes = usize::try_from(queue_bytes).unwrap_or(usize::MAX).clamp(4, u32::MAX as usize >> 3);
-        let worker = Worker {
-            database,
-            log,
-            idle,
-            jobs,
-            failed: failed.clone(),
-            commits: Commits::new(),
-            last_group: 1,
-            last_commit: Duration::ZERO,
-        };
+        let committer = Arc::new(Mutex::new(Committer::new(published, log, failed.clone())));
+        let crowd = Arc::new(Crowd::default());
+        let worker = Worker { committer: committer.clone(), crowd: crowd.clone(), idle, jobs, last_group: 1 };
         let thread = thread::Builder::new().name("wharf-state".to_owned()).spawn(move || worker.run())?;
         Ok(Writer {
+            committer,
+            crowd,
             queue: Some(queue),
             thread: Some(thread),
             room: Arc::new(Semaphore::new(room_bytes)),
@@ -108,11 +112,7 @@ impl Writer {
 
     /// Does `operation`, durably. Waits for room in the queue first; until then, dropping the future means
     /// that nothing happens.
-    pub(crate) async fn write(
-        &self,
-        bucket: Arc<Bucket>,
-        operation: Operation,
-    ) -> Result<Done, KeyValueError> {
+    pub(crate) async fn write(&self, bucket: Arc<Bucket>, operation: Operation) -> Answer {
         if let Some(why) = self.failed.get() {
             return Err(KeyValueError::Unavailable(why.clone()));
         }
@@ -123,12 +123,46 @@ impl Writer {
         let share = bucket.share.clone().acquire_many_owned(places).await;
         let room = self.room.clone().acquire_many_owned(places).await;
         let room = [share, room].map(|permit| permit.expect("the semaphores are never closed"));
+        let write = Write { bucket, operation };
+        if let Some(answer) = self.write_here(&write) {
+            return answer;
+        }
         let (answer, answered) = oneshot::channel();
-        let queue = self.queue.as_ref().expect("only a writer that is being dropped has none");
-        let ended = || KeyValueError::Unavailable("the writer has ended".to_owned());
-        queue.send(Job { bucket, operation, bytes, answer, room }).map_err(|_| ended())?;
+        self.crowd.waiting.fetch_add(1, Ordering::AcqRel);
+        self.tell(Job::Write(Queued { write, bytes, answer, room }))?;
         answered.await.map_err(|_| ended())?
     }
+
+    /// Does `write` on this thread, if nobody else writes and the thread may wait.
+    fn write_here(&self, write: &Write) -> Option<Answer> {
+        let Crowd { waiting, was_group } = &*self.crowd;
+        if waiting.load(Ordering::Acquire) > 0 || was_group.load(Ordering::Relaxed) {
+            return None;
+        }
+        let may_wait = |runtime: Handle| runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
+        if !Handle::try_current().is_ok_and(may_wait) {
+            return None;
+        }
+        let mut committer = self.committer.try_lock()?;
+        let (answers, begins) = block_in_place(|| {
+            let begins = !committer.has_rest();
+            (committer.commit([write].into_iter()), begins && committer.has_rest())
+        });
+        drop(committer);
+        if begins && let Err(error) = self.tell(Job::Written) {
+            return Some(Err(error));
+        }
+        Some(answers.and_then(|answers| answers.into_iter().next().expect("one answer for one write")))
+    }
+
+    fn tell(&self, job: Job) -> Result<(), KeyValueError> {
+        let queue = self.queue.as_ref().expect("only a writer that is being dropped has none");
+        queue.send(job).map_err(|_| ended())
+    }
+}
+
+fn ended() -> KeyValueError {
+    KeyValueError::Unavailable("the writer has ended".to_owned())
 }
 
 impl Drop for Writer {
@@ -143,52 +177,52 @@ impl Drop for Writer {
 }
 
 struct Worker {
-    database: Arc<Database>,
-    log: Log,
+    committer: Arc<Mutex<Committer>>,
+    crowd: Arc<Crowd>,
     idle: Duration,
     jobs: Receiver<Job>,
-    failed: Arc<OnceLock<String>>,
-    commits: Commits,
     last_group: usize,
-    last_commit: Duration,
 }
 
 impl Worker {
     fn run(mut self) {
         loop {
-            let has_rest = !self.log.is_empty() && self.failed.get().is_none();
-            let first = if has_rest {
-                self.jobs.recv_timeout(self.idle)
-            } else {
-                self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            };
-            match first {
-                Ok(first) => {
+            match self.next() {
+                Ok(Job::Write(first)) => {
                     let group = self.gather(first);
                     self.last_group = group.len();
                     self.serve(group);
                 }
-                Err(RecvTimeoutError::Timeout) => self.rest(false),
-                Err(RecvTimeoutError::Disconnected) => return self.rest(true),
+                Ok(Job::Written) => {}
+                Err(RecvTimeoutError::Timeout) => self.rest_if_idle(),
+                Err(RecvTimeoutError::Disconnected) => return self.committer.lock().rest(true),
             }
         }
     }
 
-    /// Empties the log while there is nothing else to do.
-    fn rest(&mut self, close: bool) {
-        if self.failed.get().is_some() {
-            return;
+    /// The next job; a timeout when there was none for a while, and the log is not empty.
+    fn next(&self) -> Result<Job, RecvTimeoutError> {
+        let rest_in = {
+            let committer = self.committer.lock();
+            committer.has_rest().then(|| self.idle.saturating_sub(committer.idle()))
+        };
+        match rest_in {
+            Some(wait) => self.jobs.recv_timeout(wait),
+            None => self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
-        let transaction = self.database.begin_write().map_err(fault);
-        if let Err(Fault(error)) = transaction.and_then(|begun| self.checkpoint(begun, close)) {
-            // Nothing is lost by that: the log has everything.
-            self.fail(&error);
+    }
+
+    /// Others may have written since the wait began.
+    fn rest_if_idle(&self) {
+        let mut committer = self.committer.lock();
+        if committer.has_rest() && committer.idle() >= self.idle {
+            committer.rest(false);
         }
     }
 
     /// Everything that waits, within the bounds of a group.
-    fn gather(&self, first: Job) -> Vec<Job> {
-        let until = Instant::now() + (self.last_commit / REJOIN_PART).min(REJOIN_MAX);
+    fn gather(&self, first: Queued) -> Vec<Queued> {
+        let until = Instant::now() + (self.committer.lock().last_took() / REJOIN_PART).min(REJOIN_MAX);
         let mut bytes = first.bytes;
         let mut group = vec![first];
         while group.len() < GROUP_OPERATIONS_MAX && bytes < GROUP_BYTES_MAX {
@@ -198,84 +232,32 @@ impl Worker {
                 }
                 other => other.map_err(|_| RecvTimeoutError::Disconnected),
             };
-            let Ok(next) = next else { break };
-            bytes += next.bytes;
-            group.push(next);
+            match next {
+                Ok(Job::Write(next)) => {
+                    bytes += next.bytes;
+                    group.push(next);
+                }
+                Ok(Job::Written) => {}
+                Err(_) => break,
+            }
         }
         group
     }
 
     /// Does a group, and answers it when it is on the disk.
-    fn serve(&mut self, group: Vec<Job>) {
-        let outcome = match self.failed.get() {
-            Some(why) => Err(KeyValueError::Unavailable(why.clone())),
-            None => self.commit(&group).map_err(|Fault(error)| self.fail(&error)),
-        };
-        let mut done = outcome.map(Vec::into_iter);
-        for Job { answer, room, .. } in group {
+    fn serve(&mut self, group: Vec<Queued>) {
+        let outcome = self.committer.lock().commit(group.iter().map(|queued| &queued.write));
+        self.crowd.was_group.store(group.len() > 1, Ordering::Relaxed);
+        self.crowd.waiting.fetch_sub(group.len(), Ordering::AcqRel);
+        let mut answers = outcome.map(Vec::into_iter);
+        for Queued { answer, room, .. } in group {
             drop(room);
-            let result = match &mut done {
-                Ok(done) => done.next().expect("as many answers as operations"),
+            let result = match &mut answers {
+                Ok(answers) => answers.next().expect("as many answers as writes"),
                 Err(why) => Err(why.clone()),
             };
             // The caller may have gone away; what it asked for is done nevertheless.
             let _ = answer.send(result);
         }
     }
-
-    fn commit(&mut self, jobs: &[Job]) -> Result<Vec<Result<Done, KeyValueError>>, Fault> {
-        let begun = Instant::now();
-        let mut transaction = self.database.begin_write().map_err(fault)?;
-        let mut group = Group::new(&transaction, self.log.room())?;
-        let mut done = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            done.push(group.apply(&job.bucket, &job.operation)?);
-        }
-        let Some(Finished { used, effects }) = group.finish()? else {
-            // Each was refused, or found things as it wanted them: the disk has nothing to do.
-            transaction.abort()?;
-            return Ok(done);
-        };
-        if let Some(record) = effects.record() {
-            // When that fails, the transaction is dropped: nobody sees it.
-            self.log.append(record).map_err(|error| fault(in_the_log(&error)))?;
-            transaction.set_durability(Durability::None).map_err(fault)?;
-            transaction.commit().map_err(fault)?;
-        } else {
-            self.checkpoint(transaction, false)?;
-        }
-        self.last_commit = begun.elapsed();
-        self.commits.committed(self.last_commit, jobs.len());
-        for job in jobs {
-            if let Some(used) = used.get(job.bucket.name()) {
-                job.bucket.set_used(*used);
-            }
-        }
-        Ok(done)
-    }
-
-    /// Commits `transaction`, and everything before it, in redb's file, and begins the log again.
-    fn checkpoint(&mut self, transaction: WriteTransaction, closed: bool) -> Result<(), Fault> {
-        let begun = Instant::now();
-        let round = self.log.round() + 1;
-        tables::checkpoint(transaction, Mark { log: self.log.id(), round, closed }).map_err(Fault)?;
-        self.log.begin(round);
-        self.commits.checkpoint(begun.elapsed());
-        Ok(())
-    }
-
-    /// Refuses all writes from now on.
-    fn fail(&self, error: &redb::Error) -> KeyValueError {
-        let why = format!("a write failed, and none is taken until a restart: {error}");
-        tracing::error!("the key-value store: {why}");
-        KeyValueError::Unavailable(self.failed.get_or_init(|| why).clone())
-    }
-}
-
-fn fault(error: impl Into<redb::Error>) -> Fault {
-    Fault(error.into())
-}
-
-fn in_the_log(error: &io::Error) -> redb::Error {
-    redb::Error::Io(io::Error::new(error.kind(), format!("the log: {error}")))
 }

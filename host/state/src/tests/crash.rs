@@ -42,7 +42,7 @@ fn workload(random: &mut Random) -> Vec<Batch> {
         };
         (0..steps).map(&mut step).collect()
     };
-    (0..40).map(|_| batch()).collect()
+    (0..60).map(|_| batch()).collect()
 }
 
 impl Step {
@@ -158,6 +158,15 @@ async fn cut_at(step: usize, workload: &[Batch], random: &mut Random) -> bool {
 
 #[tokio::test]
 async fn the_power_may_go_at_any_step() {
+    cut_at_each_step().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_power_may_go_at_any_step_of_writers_past_the_queue() {
+    cut_at_each_step().await;
+}
+
+async fn cut_at_each_step() {
     for seed in 1..=2 {
         let workload = workload(&mut Random(seed * 0x9e37_79b9));
         let mut step = 0;

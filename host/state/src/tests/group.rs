@@ -129,18 +129,34 @@ async fn closing_finishes_what_was_accepted() {
 }
 
 #[tokio::test]
-async fn a_reader_does_not_wait_for_the_disk_of_a_writer() {
+async fn a_reader_neither_waits_for_a_flush_nor_sees_what_is_being_flushed() {
     let disk = Disk::new();
     let state = open(&disk, Config::default());
     state.write("a", vec![set("k", "old")]).await.unwrap();
     disk.hold_flushes();
-    let mut write = state.write("a", vec![set("k", "new")]);
+    let mut write = state.write("a", vec![set("k", "new"), set("another", "new")]);
     begin(&mut write);
     disk.wait_for_a_held_flush();
     assert_eq!(state.get("a", "k").await.unwrap().unwrap(), "old", "what is not on the disk is not shown");
+    assert_eq!(keys(&state, "a").await, ["k"]);
+    assert_eq!(state.used_bytes("a"), Some(4));
     disk.let_go();
     write.await.unwrap();
     assert_eq!(state.get("a", "k").await.unwrap().unwrap(), "new");
+    assert_eq!(keys(&state, "a").await, ["another", "k"]);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_seen_at_once_also_across_checkpoints() {
+    let (_, state) = with_log_of(3);
+    for n in 0_u64..100 {
+        let value = n.to_string();
+        state.write("a", vec![set("k", value.clone()), set(&value, "")]).await.unwrap();
+        assert_eq!(state.get("a", "k").await.unwrap().unwrap(), value);
+        assert!(state.exists("a", &value).await.unwrap());
+        assert_eq!(state.increment("a", "count", 1).await.unwrap(), n as i64 + 1);
+        assert_eq!(state.get("a", "count").await.unwrap().unwrap(), (n + 1).to_string());
+    }
 }
 
 /// A disk, and a store on it whose log has room for `pages` small writes.
@@ -209,8 +225,45 @@ async fn the_log_is_emptied_when_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn the_file_does_not_grow_without_end_between_two_checkpoints() {
-    let (disk, state) = with_log_of(4_000);
+async fn readers_and_quotas_look_through_what_redb_has_not_yet() {
+    let disk = Disk::new();
+    let state = open(&disk, Config { page_keys_max: 2, ..Config::default() });
+    state.write("a", ["b", "d", "f"].map(|key| set(key, "redb")).to_vec()).await.unwrap();
+    drop(state);
+    let state = open(&disk, Config { page_keys_max: 2, ..Config::default() });
+    state.write("a", vec![delete("d"), set("a", "1"), set("g", "1")]).await.unwrap();
+    state.write("a", vec![set("b", "2"), set("d", "2"), delete("a")]).await.unwrap();
+    state.write("a", vec![delete("f"), set("e", "3")]).await.unwrap();
+    let first = state.list_keys("a", None).await.unwrap();
+    assert_eq!((first.keys, first.cursor.as_deref()), (vec!["b".into(), "d".into()], Some("d")));
+    let last = state.list_keys("a", first.cursor.as_deref()).await.unwrap();
+    assert_eq!((last.keys, last.cursor), (vec!["e".into(), "g".into()], None));
+    let all = ["a", "b", "d", "e", "f", "g"].map(str::to_owned);
+    let expected = [None, Some("2"), Some("2"), Some("3"), None, Some("1")];
+    assert_eq!(state.get_many("a", &all).await.unwrap(), expected.map(|value| value.map(Bytes::from)));
+    assert_eq!(state.used_bytes("a"), Some(8));
+    assert_eq!(state.get("b", "a").await.unwrap(), None, "another bucket");
+}
+
+#[tokio::test]
+async fn many_keys_make_a_checkpoint_though_the_log_has_room() {
+    let (disk, state) = with_log_of(1_000);
+    state.write("a", vec![set("first", vec![0; 5_000_000 / 8])]).await.unwrap();
+    let flushes = || (disk.flushes(Which::Database), disk.flushes(Which::Log));
+    let before = flushes();
+    for n in 0..20 {
+        let some: Vec<_> = (0..1_000).map(|m| set(&format!("{n}-{m}"), "")).collect();
+        state.write("a", some).await.unwrap();
+    }
+    let after = flushes();
+    assert_eq!(after.1 - before.1, 19, "all but one were logged");
+    assert!(after.0 >= before.0 + 2, "and that one was a checkpoint");
+    assert_eq!(keys(&state, "a").await.len(), 20_001);
+}
+
+/// How long redb's file is after `writes` over what fills it, and how long it was before.
+async fn growth(log_pages: usize, writes: u64) -> (usize, usize, usize) {
+    let (disk, state) = with_log_of(log_pages);
     let key = |n: u64| format!("key-{n}");
     let all: Vec<_> = (0..900).map(|n| set(&key(n), vec![1; 400])).collect();
     state.write("a", all).await.unwrap();
@@ -218,11 +271,19 @@ async fn the_file_does_not_grow_without_end_between_two_checkpoints() {
     let state = open(&disk, Config::default());
     let before = (disk.bytes(Which::Database).len(), disk.flushes(Which::Log));
     let random = &mut Random(7);
-    for n in 0..3_000 {
+    for n in 0..writes {
         state.write("a", vec![set(&key(random.below(900)), vec![n as u8; 400])]).await.unwrap();
     }
-    assert_eq!(disk.flushes(Which::Log) - before.1, 3_000, "there was no checkpoint");
-    let after = disk.bytes(Which::Database).len();
-    // Each page that the checkpoint needs was replaced once, and redb doubles a small file that is full.
-    assert!(after <= 4 * before.0, "{after} bytes, after {}", before.0);
+    (before.0, disk.bytes(Which::Database).len(), disk.flushes(Which::Log) - before.1)
+}
+
+#[tokio::test]
+async fn the_file_does_not_grow_without_end_between_two_checkpoints_nor_over_many() {
+    let (before, after, logged) = growth(4_000, 3_000).await;
+    assert_eq!(logged, 3_000, "there was no checkpoint");
+    assert_eq!(after, before, "redb has nothing of it yet");
+    let (before, after, logged) = growth(30, 3_000).await;
+    assert!(logged < 2_950, "there were many checkpoints");
+    // Each page that a checkpoint needs was replaced once, and redb doubles a small file that is full.
+    assert!(after <= 4 * before, "{after} bytes, after {before}");
 }

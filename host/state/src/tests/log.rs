@@ -1,7 +1,8 @@
 //! The log alone: which records count after which harm.
 
 use super::*;
-use crate::log::{Log, PAGE};
+use crate::log::Log;
+use crate::pages::PAGE;
 
 const ID: u64 = 0x1234_5678_9abc_def0;
 
