@@ -214,13 +214,16 @@
 //!
 //! # Features
 //!
-//! All are on unless `default-features = false`: `client` ([`client`]), `json` ([`Json`] and JSON elsewhere),
-//! `log` (`tracing`).
+//! All are on unless `default-features = false`: `allocator` (the plugin's `#[global_allocator]`, which keeps small
+//! blocks for the next call; leave it out to have one of your own), `client` ([`client`]), `json` ([`Json`] and
+//! JSON elsewhere), `log` (`tracing`).
 #![deny(missing_docs)]
 
 // So that the macros can name the crate from inside it too.
 extern crate self as wharf_sdk;
 
+#[cfg(all(feature = "allocator", target_family = "wasm"))]
+mod allocator;
 mod answers;
 mod background;
 mod body;
