@@ -26,8 +26,8 @@ const UNITS_MAX: usize = 256;
 /// So many blocks of a class are kept: 700 KiB of all classes together.
 const fn kept_max(units: usize) -> u8 {
     match units {
-        ..=32 => 8,
-        ..=128 => 2,
+        0..=32 => 8,
+        33..=128 => 2,
         _ => 1,
     }
 }
@@ -53,7 +53,7 @@ impl Cache {
     #[inline]
     fn units(size: usize) -> usize {
         // A `Layout` has no size that could overflow here.
-        (size + OVERHEAD + UNIT - 1) / UNIT
+        (size + OVERHEAD).div_ceil(UNIT)
     }
 
     /// What the C library is asked for: all that a block of the class has.

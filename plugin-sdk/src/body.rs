@@ -47,6 +47,10 @@ const CHUNK_BYTES: usize = 64 << 10;
 #[derive(Default)]
 pub struct Body(Inner);
 
+/// Resolves with the trailers of a body that was sent.
+#[cfg(all(feature = "client", target_family = "wasm"))]
+type OutgoingEnd = Pin<Box<dyn Future<Output = Result<HeaderMap>>>>;
+
 #[derive(Default)]
 enum Inner {
     #[default]
@@ -412,9 +416,7 @@ impl Body {
 
     /// The stream of a body that is to be sent, and how it ends. Somebody has to run the future.
     #[cfg(all(feature = "client", target_family = "wasm"))]
-    pub(crate) fn into_outgoing(
-        self,
-    ) -> (StreamReader<u8>, Pin<Box<dyn Future<Output = Result<HeaderMap>>>>) {
+    pub(crate) fn into_outgoing(self) -> (StreamReader<u8>, OutgoingEnd) {
         match self.0 {
             Inner::Received(Received { stream, end, touched: false, .. }) => {
                 (stream, Box::pin(end.reached()))
