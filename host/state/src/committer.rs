@@ -87,8 +87,7 @@ impl Committer {
         if let Some(why) = self.failed.get() {
             return Err(KeyValueError::Unavailable(why.clone()));
         }
-        let failed = self.failed.clone();
-        let _guard = Unfinished(&failed);
+        let _guard = Unfinished(self.failed.clone());
         self.make_durable(writes).map_err(|Fault(error)| self.fail(&error))
     }
 
@@ -97,8 +96,7 @@ impl Committer {
         if self.failed.get().is_some() {
             return;
         }
-        let failed = self.failed.clone();
-        let _guard = Unfinished(&failed);
+        let _guard = Unfinished(self.failed.clone());
         if let Err(Fault(error)) = self.checkpoint(None, close) {
             // Nothing is lost by that: the log has everything.
             self.fail(&error);
@@ -158,9 +156,9 @@ impl Committer {
 }
 
 /// Refuses all writes from now on if it is dropped by a panic: how far that one came is not known.
-struct Unfinished<'a>(&'a OnceLock<String>);
+struct Unfinished(Arc<OnceLock<String>>);
 
-impl Drop for Unfinished<'_> {
+impl Drop for Unfinished {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.get_or_init(|| "a write panicked, and none is taken until a restart".to_owned());

@@ -11,10 +11,11 @@ mod opening;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use wharf_call::{Change, KeyValue, KeyValueError};
+use wharf_call::{BoxFuture, Change, KeyValue, KeyValueError};
 
 use crate::file::open_database;
 use crate::state::Tuning;
@@ -37,6 +38,11 @@ fn try_open(disk: &Arc<Disk>, config: Config) -> Result<State, OpenError> {
 fn try_open_with(disk: &Arc<Disk>, config: Config, tuning: &Tuning) -> Result<State, OpenError> {
     let path = Path::new("kv.redb");
     State::start(open_database(disk.plug_in(Which::Database), path, &config)?, path, disk, config, tuning)
+}
+
+/// Polls once: whatever can happen without waiting happens.
+fn poll<T>(future: &mut BoxFuture<'_, T>) -> Poll<T> {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
 fn set(key: &str, value: impl Into<Bytes>) -> Change {

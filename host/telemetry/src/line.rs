@@ -192,10 +192,7 @@ fn push_json(out: &mut String, value: Value<'_>) {
             Ok(())
         }
         Value::Number(number) => write!(out, "{number}"),
-        Value::Unsigned(number) => {
-            out.push_str(itoa::Buffer::new().format(number));
-            Ok(())
-        }
+        Value::Unsigned(number) => out.write_str(itoa::Buffer::new().format(number)),
         // RFC 8259 has no numbers for these.
         Value::Float(float) if !float.is_finite() => out.write_str("null"),
         Value::Float(float) => write!(out, "{float}"),
@@ -209,10 +206,7 @@ fn push_text(out: &mut String, value: Value<'_>) {
         Value::Str(text) => push_quoted(out, b" \"\\=", |out| out.write_str(text)),
         Value::Debug(value) => push_quoted(out, b" \"\\=", |out| write!(out, "{value:?}")),
         Value::Number(number) => write!(out, "{number}"),
-        Value::Unsigned(number) => {
-            out.push_str(itoa::Buffer::new().format(number));
-            Ok(())
-        }
+        Value::Unsigned(number) => out.write_str(itoa::Buffer::new().format(number)),
         Value::Float(float) => write!(out, "{float}"),
         Value::Bool(flag) => write!(out, "{flag}"),
         Value::Micros(us @ ..1_000) => write!(out, "{us}us"),

@@ -10,7 +10,7 @@ use crate::{check_async, export};
 
 pub(crate) fn of_function(wharf: &Tokens, function: &ItemFn) -> Result<Tokens> {
     let name = &function.sig.ident;
-    let answer = arguments(function)?.answer(wharf, None, &quote!(#name));
+    let handle = handle(wharf, &arguments(function)?.answer(wharf, None, &quote!(#name)));
     let export = export(wharf, &quote!(Function));
     Ok(quote! {
         #function
@@ -24,18 +24,25 @@ pub(crate) fn of_function(wharf: &Tokens, function: &ItemFn) -> Result<Tokens> {
                     ::core::result::Result::Ok(Function)
                 }
 
-                async fn handle(
-                    &self,
-                    request: #wharf::Request,
-                    context: #wharf::Context,
-                ) -> #wharf::Result<#wharf::Response> {
-                    #answer
-                }
+                #handle
             }
 
             #export
         };
     })
+}
+
+/// The trait's method, with `answer` as its body.
+fn handle(wharf: &Tokens, answer: &Tokens) -> Tokens {
+    quote! {
+        async fn handle(
+            &self,
+            request: #wharf::Request,
+            context: #wharf::Context,
+        ) -> #wharf::Result<#wharf::Response> {
+            #answer
+        }
+    }
 }
 
 /// The function as it is, and code beside it that compiles only if a router can call it.
@@ -130,15 +137,8 @@ fn with_extractors(
     own.sig.ident = format_ident!("__wharf_handle", span = method.sig.ident.span());
     let name = &own.sig.ident;
     let answer = arguments.answer(wharf, Some(&quote!(self)), &quote!(<#ty>::#name));
-    let of_trait = parse_quote! {
-        async fn handle(
-            &self,
-            request: #wharf::Request,
-            context: #wharf::Context,
-        ) -> #wharf::Result<#wharf::Response> {
-            #answer
-        }
-    };
+    let handle = handle(wharf, &answer);
+    let of_trait = parse_quote!(#handle);
     own.attrs.push(parse_quote!(#[doc(hidden)]));
     Ok(Some((of_trait, own)))
 }

@@ -1,12 +1,6 @@
 //! A writer who is alone, on a runtime whose threads may wait: it commits where it runs.
 
-use std::task::{Context, Poll, Waker};
-
 use super::*;
-
-fn poll<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Poll<T> {
-    std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
-}
 
 /// Writes until a write was done when it was polled once, and returns how many it took: the thread of the queue
 /// may just be looking at the log.

@@ -2,9 +2,6 @@
 //! operations, in their order, and none that was acknowledged is missing.
 
 use std::collections::BTreeMap;
-use std::task::{Context, Poll, Waker};
-
-use wharf_call::BoxFuture;
 
 use super::disk::Fault;
 use super::*;
@@ -119,7 +116,7 @@ async fn cut_at(step: usize, workload: &[Batch], random: &mut Random) -> bool {
                 let mut running = step.begin(&state, &before);
                 step.on(&mut before);
                 // Hands it over; it may even be done.
-                let early = running.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                let early = poll(&mut running);
                 steps.push((step, running, early));
             }
             let mut failed = false;

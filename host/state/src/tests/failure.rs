@@ -1,7 +1,6 @@
 //! Disks that fail: what was acknowledged is there, and nothing is acknowledged after the first failure.
 
 use std::collections::BTreeMap;
-use std::task::{Context, Waker};
 
 use super::disk::Fault;
 use super::*;
@@ -144,7 +143,7 @@ async fn a_group_whose_flush_failed_is_not_shown_and_no_part_of_it_is_found_late
     let used = state.used_bytes("a");
     disk.hold_flushes();
     let mut write = state.write("a", vec![set("k", "new"), set("another", "new")]);
-    assert!(write.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(poll(&mut write).is_pending());
     disk.wait_for_a_held_flush();
     disk.break_with(Fault::Flush(0));
     disk.let_go();

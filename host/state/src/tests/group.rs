@@ -1,14 +1,10 @@
 //! Group commit, the queue, and what happens to those who go away.
 
-use std::task::{Context, Waker};
-
-use wharf_call::BoxFuture;
-
 use super::*;
 
-/// Polls once: whatever can happen without waiting happens.
+/// Begins a write that has to wait.
 fn begin(future: &mut BoxFuture<'_, Result<(), KeyValueError>>) {
-    assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(poll(future).is_pending());
 }
 
 #[tokio::test]
