@@ -18,6 +18,7 @@ mod serve;
 
 mod cache;
 mod lifecycle;
+mod pools;
 mod swap;
 
 mod cases;

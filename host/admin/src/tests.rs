@@ -36,6 +36,7 @@ impl Fake {
                 loaded_at_s: 1,
                 instances: 1,
                 in_flight: 0,
+                degraded: None,
             },
             previous: None,
             draining: Vec::new(),

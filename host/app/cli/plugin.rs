@@ -100,6 +100,9 @@ fn table(plugins: &[PluginStatus]) -> String {
     for (row, plugin) in rows.iter().zip(std::iter::once(None).chain(plugins.iter().map(Some))) {
         let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         let _ = writeln!(out, "{}", cells.join("  ").trim_end());
+        if let Some(degraded) = plugin.and_then(|plugin| plugin.serving.degraded.as_ref()) {
+            let _ = writeln!(out, "  degraded: {degraded}");
+        }
         if let Some(refused) = plugin.and_then(|plugin| plugin.refused.as_ref()) {
             let _ = writeln!(out, "  refused {}: {}", refused.source, refused.refusal);
         }
@@ -126,6 +129,7 @@ mod tests {
                 loaded_at_s: 1,
                 instances: 2,
                 in_flight: 1,
+                degraded: Some("it crashed 20 times in a row".into()),
             },
             previous: None,
             draining: vec![2],
@@ -138,6 +142,7 @@ mod tests {
         let expected = "\
 PLUGIN  GENERATION       WORLD                       SHA256        SIZE     INSTANCES  IN FLIGHT  SOURCE
 notes   3 (+1 draining)  wharf:plugin/handler@0.1.0  abababababab  2.0 KiB  2          1          notes.wasm
+  degraded: it crashed 20 times in a row
   refused admin API: health: no database
 ";
         assert_eq!(table(&[plugin]), expected);

@@ -179,9 +179,12 @@ pub(super) const KEYS: &[Key] = keys! {
         "handles": Count(16, 10_000), "10000; 256 with `dirs` or `tcp`" e.g. "256", "What one instance may hold open at once: bodies, streams, files, sockets.";
     }
     "plugin.NAME.pool" {
+        "min": Count(0, 10_000), "1", "Instances that are kept when nobody calls; with 0 the plugin goes to zero.";
         "max": Count(1, 10_000), "64", "Instances at once; at most `engine.instances`.";
         "queue": Count(0, 100_000), "1024", "Calls that may wait for an instance; more get a 503.";
-        "reuse": Count(1, 1_000_000_000), "10000", "Calls before an instance is replaced; 1 is a fresh one for each.";
+        "reuse": Count(1, 1_000_000_000), "10000", "Calls before an instance is replaced.";
+        "idle": Time(100, 24 * HOUR), "\"1m\"", "How long an instance beyond `min` is kept without a call.";
+        "isolation": Choice(&["plugin", "caller", "request"]), "\"plugin\"", "Who shares an instance: all callers, one caller, or nobody; see [Isolation](#isolation).";
     }
     "route" {
         "path": Text, "required" e.g. "\"/notes/{id}\"", "Segments are literal, `{name}`, or a last `{*rest}`.";
@@ -197,11 +200,6 @@ pub(super) const LATER: &[(&str, &str, &str)] = &[
     ("plugin.NAME.grants", "plugins", "a plugin cannot call other plugins"),
     ("plugin.NAME.grants", "secrets", "a plugin is given no secrets"),
     ("plugin.NAME.pool", "concurrency", "an instance serves one call at a time"),
-    (
-        "plugin.NAME.pool",
-        "isolation",
-        "instances are kept per plugin; `reuse = 1` gives each call a fresh one",
-    ),
     ("route", "middleware", "requests go straight to the plugin"),
     ("route", "upstream", "a route leads to a plugin"),
     ("route", "function", "a route leads to a plugin"),

@@ -145,11 +145,14 @@ fn both_ends_of_every_range_are_accepted_and_what_lies_beyond_is_not() {
         let with = |number: u64| {
             let value = if unit.is_empty() { number.to_string() } else { format!("\"{number}{unit}\"") };
             let path = format!("{}.{}", key.section.replace("NAME", "notes"), key.name);
+            let of_pool = if key.name == "min" { "plugin.notes.pool.max = 10000\n" } else { "" };
             let others: String = ceilings
                 .lines()
                 .filter(|line| !line.starts_with(&path))
                 .fold(String::new(), |text, line| text + line + "\n");
-            parse(&format!("{path} = {value}\nplugin.notes.component = \"n.wasm\"\n{others}{SMALLEST}"))
+            parse(&format!(
+                "{path} = {value}\nplugin.notes.component = \"n.wasm\"\n{of_pool}{others}{SMALLEST}"
+            ))
         };
         for fits in [min, max] {
             with(fits).unwrap_or_else(|problems| panic!("{} = {fits}: {problems}", key.name));

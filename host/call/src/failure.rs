@@ -239,6 +239,11 @@ impl Failure {
         self.0.guest_kind.as_deref().unwrap_or(self.0.kind.name())
     }
 
+    /// Whether the guest's instance broke down of itself: it trapped, or ran out of memory.
+    pub fn is_crash(&self) -> bool {
+        matches!(self.0.kind, Kind::GuestTrapped | Kind::MemoryExceeded)
+    }
+
     /// Who caused it.
     pub fn origin(&self) -> Origin {
         self.0.origin

@@ -17,6 +17,8 @@ pub struct Invocation {
     pub params: Vec<(Arc<str>, String)>,
     /// Who is calling, if that is known.
     pub caller: Option<Arc<Caller>>,
+    /// The address that the request came from: the client's, or that of a proxy before it.
+    pub peer: Arc<str>,
     /// When the head of the response is due.
     pub deadline: Deadline,
 }
@@ -79,6 +81,16 @@ pub static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 impl Invocation {
+    /// Names the caller where instances are kept for one caller only: who was established to be calling or, of an
+    /// unknown caller, the address. Two callers never have the same name.
+    pub fn caller_key(&self) -> Arc<str> {
+        match &self.caller {
+            // A line break, which is in neither an address nor, unescaped, in the debug form.
+            Some(caller) => format!("{:?}\n{:?}", caller.issuer, caller.subject).into(),
+            None => self.peer.clone(),
+        }
+    }
+
     /// Writes request id and trace as header fields, in place of those that are there: for whoever is called
     /// without a context of its own. A plugin that passes its fields on stays in the trace.
     pub fn write_fields(&self, headers: &mut HeaderMap) {

@@ -218,6 +218,9 @@ pub struct GenerationStatus {
     pub instances: u64,
     /// Calls that are running now.
     pub in_flight: u64,
+    /// Why it is held back, while it does nothing but crash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub degraded: Option<String>,
 }
 
 /// A load that was refused.

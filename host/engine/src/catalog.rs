@@ -165,16 +165,16 @@ impl Plugin {
 
     /// Instances of all generations that are still there.
     pub fn instances(&self) -> u64 {
-        let replaced = |generation: Arc<Generation>| generation.pool.instances();
+        let replaced = |generation: Arc<Generation>| u64::from(generation.pool.instances());
         let history = self.history.lock();
-        self.serving.load().pool.instances()
+        u64::from(self.serving.load().pool.instances())
             + history.replaced.iter().filter_map(Weak::upgrade).map(replaced).sum::<u64>()
     }
 
     /// What is known of it now.
     pub fn status(&self) -> PluginStatus {
         let history = self.history.lock();
-        let busy = |generation: &Arc<Generation>| generation.in_flight.load(Relaxed) > 0;
+        let busy = |generation: &Arc<Generation>| generation.pool.in_flight() > 0;
         PluginStatus {
             name: self.name.clone(),
             serving: self.serving.load().status(),
@@ -193,8 +193,7 @@ impl Plugin {
     /// Sets the gauges that describe the serving generation; called before metrics are read.
     pub fn publish(&self) {
         let serving = self.serving.load();
-        let in_flight = serving.in_flight.load(Relaxed);
-        metrics::serving(&self.name, serving.number, serving.pool.instances(), in_flight);
+        metrics::serving(&self.name, &serving.status(), &serving.pool);
     }
 }
 

@@ -141,6 +141,9 @@ impl Default for Limits {
 /// `[plugin.NAME.pool]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolConfig {
+    /// Instances that are kept however long nobody calls; they are made again within a second when they crash.
+    /// Default 1, 0 to `max`. With 0 an idle plugin has no instance, and the first call makes one.
+    pub min: u32,
     /// Instances at once; calls beyond wait. Default 64, 1 to 10,000.
     pub max: u32,
     /// Calls that may wait for an instance; more get a 503 at once. Default 1,024, 0 to 100,000.
@@ -148,10 +151,47 @@ pub struct PoolConfig {
     /// Calls in a row before an instance is replaced. Default 10,000: making one costs TLB shootdowns on every
     /// core, which at 1,000 were 3 % of a busy host's time. 1 means a fresh instance for each call.
     pub reuse: u32,
+    /// How long an instance beyond `min` is kept without a call. Default 60 s, 100 ms to 24 h; the pool looks
+    /// every quarter of it, and at least once a second.
+    pub idle: Duration,
+    /// Who shares an instance. Default [`Isolation::Plugin`].
+    pub isolation: Isolation,
 }
 
 impl Default for PoolConfig {
     fn default() -> Self {
-        PoolConfig { max: 64, queue: 1_024, reuse: 10_000 }
+        PoolConfig {
+            min: 1,
+            max: 64,
+            queue: 1_024,
+            reuse: 10_000,
+            idle: Duration::from_secs(60),
+            isolation: Isolation::default(),
+        }
+    }
+}
+
+/// Who shares the memory of an instance, one call after the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// Everybody who calls the plugin.
+    #[default]
+    Plugin,
+    /// One caller: an identity or, of unknown callers, an address. What an instance has seen of one caller can
+    /// reach no other.
+    Caller,
+    /// Nobody: each call has a fresh instance.
+    Request,
+}
+
+impl Isolation {
+    /// The case that the manifest calls `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "plugin" => Some(Isolation::Plugin),
+            "caller" => Some(Isolation::Caller),
+            "request" => Some(Isolation::Request),
+            _ => None,
+        }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) async fn call(
     invocation.deadline = invocation.deadline.narrow(std::time::Instant::now(), wall);
     let deadline = invocation.deadline;
 
-    let mut lease = Lease::take(&generation, deadline).await?;
+    let mut lease = Lease::take(&generation, &invocation).await?;
     let meter = lease.instance().meter().clone();
     let answer = Answer::new();
     let begun = lease.instance().begin(request, invocation, &answer)?;
@@ -145,8 +145,8 @@ async fn run(mut lease: Lease, begun: Begun, answer: Answer) {
         Err(failure) => {
             lease.generation().metrics.ended(failure.kind());
             // The verdict is there before the store is dropped: see `ResponseBody`.
-            answer.fail(failure);
-            drop(lease);
+            answer.fail(failure.clone());
+            lease.end_badly(&failure);
         }
     }
 }

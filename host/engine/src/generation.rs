@@ -1,8 +1,7 @@
 //! One loaded version of a plugin.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wasmtime::component::InstancePre;
 use wharf_call::ports::{GenerationStatus, Refusal, Stage};
@@ -14,17 +13,19 @@ use crate::config::PluginConfig;
 use crate::instance::{Hook, HookError, Instance};
 use crate::lease::stop;
 use crate::metrics::PluginMetrics;
-use crate::pool::Pool;
+use crate::pool::{Place, Placed, Pool};
+use crate::restarts::{Crash, Restarts};
 use crate::runtime::Artifact;
 use crate::state::State;
+use crate::upkeep::Upkeep;
 use crate::worlds::Exports;
 
 pub(crate) struct Generation {
     pub(crate) number: u64,
     pub(crate) plugin: Arc<PluginConfig>,
     pub(crate) artifact: Arc<Artifact>,
-    pub(crate) pool: Pool,
-    pub(crate) in_flight: AtomicU64,
+    pub(crate) pool: Arc<Pool<Box<Instance>>>,
+    pub(crate) restarts: Restarts,
     pub(crate) metrics: PluginMetrics,
     source: String,
     loaded_at_s: u64,
@@ -32,6 +33,7 @@ pub(crate) struct Generation {
     exports: Exports,
     berth: Arc<Berth>,
     granted: Arc<Capabilities>,
+    upkeep: OnceLock<Upkeep>,
 }
 
 impl Generation {
@@ -52,8 +54,8 @@ impl Generation {
         let granted = Capabilities::open(&plugin, artifact.ports()).await?;
         let generation = Arc::new(Generation {
             number,
-            pool: Pool::new(plugin.pool.clone()),
-            in_flight: AtomicU64::new(0),
+            pool: Pool::new(&plugin.pool, artifact.threads()),
+            restarts: Restarts::default(),
             metrics: PluginMetrics::new(&plugin.name),
             source,
             loaded_at_s: now_s(),
@@ -63,69 +65,111 @@ impl Generation {
             artifact,
             berth,
             granted,
+            upkeep: OnceLock::new(),
         });
+        let place = generation.pool.try_place().expect("a new pool has room for one");
         let mut first = generation
-            .instance()
+            .instance(place)
             .await
             .map_err(|failure| Refusal::new(Stage::Instantiate, failure.to_string()))?;
-        let checked = match first.hook(Hook::Start).await {
+        let checked = match first.instance.hook(Hook::Start).await {
             Err(error) => Err((Stage::Start, error)),
-            Ok(()) => first.hook(Hook::Health).await.map_err(|error| (Stage::Health, error)),
+            Ok(()) => first.instance.hook(Hook::Health).await.map_err(|error| (Stage::Health, error)),
         };
-        match checked {
-            Ok(()) => {
-                if let Some(spent) = generation.pool.keep(first) {
-                    stop(&generation, spent);
-                }
-                Ok(generation)
-            }
-            Err((stage, error)) => {
-                drop(first);
-                generation.pool.gone();
-                Err(Refusal::new(stage, format!("lifecycle.{}: {}", stage.name(), error.describe())))
-            }
-        }
+        checked.map_err(|(stage, error)| {
+            Refusal::new(stage, format!("lifecycle.{}: {}", stage.name(), error.describe()))
+        })?;
+        generation.keep(first);
+        let _ = generation.upkeep.set(Upkeep::begin(&generation));
+        Ok(generation)
     }
 
     /// A new instance, started.
-    pub(crate) async fn started_instance(self: &Arc<Self>) -> Result<Box<Instance>, Failure> {
-        let mut instance = self.instance().await?;
-        match instance.hook(Hook::Start).await {
-            Ok(()) => Ok(instance),
-            Err(error) => {
-                drop(instance);
-                self.pool.gone();
-                tracing::error!(
-                    plugin = self.plugin.name,
-                    generation = self.number,
-                    "lifecycle.start of a new instance: {}",
-                    error.describe()
-                );
-                Err(match error {
-                    HookError::Ended(failure) => failure,
-                    HookError::Failed(_) => {
-                        Failure::new(Kind::GuestFailed, "the plugin could not be started")
-                            .with_private(error.describe())
-                    }
-                })
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`] while the plugin is held back because it only crashes, and what the instance
+    /// itself came to.
+    pub(crate) async fn started_instance(
+        &self,
+        place: Place<Box<Instance>>,
+    ) -> Result<Placed<Box<Instance>>, Failure> {
+        self.restarts.admit(Instant::now()).map_err(|left| self.held_back(left))?;
+        let mut placed = self.instance(place).await.inspect_err(|failure| {
+            // A host without room for one more instance says nothing about the plugin.
+            if failure.kind() != Kind::Overloaded {
+                self.crashed(Crash::Start);
             }
-        }
+        })?;
+        let Err(error) = placed.instance.hook(Hook::Start).await else { return Ok(placed) };
+        drop(placed);
+        self.crashed(Crash::Start);
+        tracing::error!(
+            plugin = self.plugin.name,
+            generation = self.number,
+            "lifecycle.start of a new instance: {}",
+            error.describe()
+        );
+        Err(match error {
+            HookError::Ended(failure) => failure,
+            HookError::Failed(_) => Failure::new(Kind::GuestFailed, "the plugin could not be started")
+                .with_private(error.describe()),
+        })
     }
 
-    async fn instance(&self) -> Result<Box<Instance>, Failure> {
+    async fn instance(&self, place: Place<Box<Instance>>) -> Result<Placed<Box<Instance>>, Failure> {
         let instance =
             Instance::new(&self.pre, &self.exports, &self.plugin, self.number, &self.berth, &self.granted)
                 .await?;
-        self.pool.made();
         self.metrics.made.increment(1);
-        Ok(Box::new(instance))
+        Ok(place.fill(Box::new(instance)))
+    }
+
+    /// Gives an instance to the pool, or stops it when the pool takes nothing any more.
+    pub(crate) fn keep(self: &Arc<Self>, placed: Placed<Box<Instance>>) {
+        if let Some(unwanted) = self.pool.keep(placed) {
+            self.stop(unwanted);
+        }
+    }
+
+    /// Stops an instance that nobody uses.
+    pub(crate) fn stop(self: &Arc<Self>, placed: Placed<Box<Instance>>) {
+        let (instance, place) = placed.clear();
+        stop(self, instance, Some(place));
     }
 
     /// Stops what is idle; what works is stopped when its call ends.
     pub(crate) fn retire(self: &Arc<Self>) {
         for instance in self.pool.retire() {
-            stop(self, instance);
+            self.stop(instance);
         }
+    }
+
+    /// An instance crashed: see [`Restarts`].
+    pub(crate) fn crashed(&self, crash: Crash) {
+        if self.restarts.crashed(crash, Instant::now()) {
+            tracing::error!(
+                plugin = self.plugin.name,
+                generation = self.number,
+                "the plugin is degraded: {}",
+                self.restarts.degraded().unwrap_or_default()
+            );
+        }
+    }
+
+    /// A call ended well after a time in which the plugin was held back.
+    pub(crate) fn report_recovery(&self) {
+        tracing::info!(
+            plugin = self.plugin.name,
+            generation = self.number,
+            "the plugin serves again and is no longer degraded"
+        );
+    }
+
+    fn held_back(&self, left: Duration) -> Failure {
+        let seconds = u32::try_from(left.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+        Failure::new(Kind::Unavailable, "the plugin keeps crashing and is started again after a pause")
+            .with_retry_after_s(seconds)
+            .with_private(self.restarts.degraded().unwrap_or_default())
     }
 
     pub(crate) fn status(&self) -> GenerationStatus {
@@ -136,8 +180,9 @@ impl Generation {
             bytes: self.artifact.bytes(),
             source: self.source.clone(),
             loaded_at_s: self.loaded_at_s,
-            instances: self.pool.instances(),
-            in_flight: self.in_flight.load(Relaxed),
+            instances: u64::from(self.pool.instances()),
+            in_flight: self.pool.in_flight(),
+            degraded: self.restarts.degraded(),
         }
     }
 }

@@ -108,6 +108,11 @@ impl Instance {
         self.calls
     }
 
+    /// Whether the component has `lifecycle`.
+    pub(crate) fn has_hooks(&self) -> bool {
+        self.exports.lifecycle.is_some()
+    }
+
     pub(crate) fn meter(&self) -> &Arc<Meter> {
         &self.store.data().meter
     }
@@ -206,6 +211,11 @@ impl Ended {
             Ended::Trapped(error) => error,
         };
         let cause = error.root_cause().to_string();
+        if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+            return Failure::new(Kind::Overloaded, "the host has no room for another instance")
+                .with_retry_after_s(1)
+                .with_private(format!("[engine] instances, of all plugins together, are used up: {cause}"));
+        }
         if let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() {
             state.log.trap(&cause, &backtrace.to_string());
         }

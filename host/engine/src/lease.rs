@@ -1,15 +1,17 @@
 //! An instance borrowed for one call.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
-use wharf_call::{Deadline, Failure};
+use wharf_call::{Failure, Invocation};
 
+use crate::config::Isolation;
 use crate::generation::Generation;
 use crate::instance::{Hook, Instance};
-use crate::pool::Admission;
+use crate::pool::{Admission, Place, Placed};
+use crate::restarts::Crash;
 
-/// An instance that works on one call, the slot that it takes, and the generation that it belongs to.
+/// An instance that works on one call, the place that it takes, and the generation that it belongs to.
 ///
 /// Invariant: a lease is poisoned until [`Lease::end_well`] says otherwise. Dropping it, because the guest
 /// trapped, a limit ended it, or the client went away and the future of the call was dropped, drops the
@@ -17,30 +19,34 @@ use crate::pool::Admission;
 ///
 /// It keeps its generation alive: an old one is dropped when its last lease ends.
 pub(crate) struct Lease {
-    instance: Option<Box<Instance>>,
+    placed: Option<Placed<Box<Instance>>>,
     generation: Arc<Generation>,
-    _admission: Admission,
 }
 
 impl Lease {
-    /// Waits for a slot and takes an idle instance or makes one.
+    /// Takes an idle instance, or makes one, or waits for its turn.
     ///
     /// # Errors
-    /// [`Kind::Overloaded`](wharf_call::Kind::Overloaded) when there is no slot in time, and whatever
-    /// instantiating or `lifecycle.start` came to.
-    pub(crate) async fn take(generation: &Arc<Generation>, deadline: Deadline) -> Result<Self, Failure> {
-        let admission = generation.pool.admit(deadline).await?;
-        let instance = match generation.pool.take() {
-            Some(instance) => instance,
-            // Boxed, because it is large and rare.
-            None => Box::pin(generation.started_instance()).await?,
+    /// [`Kind::Overloaded`](wharf_call::Kind::Overloaded) when there is no instance in time,
+    /// [`Kind::Unavailable`](wharf_call::Kind::Unavailable) while a plugin that only crashes is held back, and
+    /// whatever instantiating or `lifecycle.start` came to.
+    pub(crate) async fn take(generation: &Arc<Generation>, invocation: &Invocation) -> Result<Self, Failure> {
+        let owner = match generation.plugin.pool.isolation {
+            Isolation::Plugin | Isolation::Request => None,
+            Isolation::Caller => Some(invocation.caller_key()),
         };
-        Ok(Lease::begin(generation, instance, admission))
-    }
-
-    fn begin(generation: &Arc<Generation>, instance: Box<Instance>, admission: Admission) -> Self {
-        generation.in_flight.fetch_add(1, Relaxed);
-        Lease { instance: Some(instance), generation: generation.clone(), _admission: admission }
+        let placed = match generation.pool.admit(owner.as_ref(), invocation.deadline).await? {
+            Admission::Warm(placed) => placed,
+            // Boxed, because it is large and rare.
+            Admission::Place(place) => Box::pin(cold_start(generation, place)).await?.owned_by(owner),
+            Admission::Instead(old) => {
+                let (old, place) = old.clear();
+                stop(generation, old, None);
+                Box::pin(cold_start(generation, place)).await?.owned_by(owner)
+            }
+        };
+        generation.pool.begin();
+        Ok(Lease { placed: Some(placed), generation: generation.clone() })
     }
 
     pub(crate) fn generation(&self) -> &Arc<Generation> {
@@ -48,33 +54,65 @@ impl Lease {
     }
 
     pub(crate) fn instance(&mut self) -> &mut Instance {
-        self.instance.as_mut().expect("a lease has its instance until it ends")
+        &mut self.placed.as_mut().expect("a lease has its instance until it ends").instance
     }
 
     /// The call has ended well: the instance may serve the next one.
     pub(crate) fn end_well(mut self) {
-        if let Some(instance) = self.instance.take()
-            && let Some(spent) = self.generation.pool.keep(instance)
-        {
-            stop(&self.generation, spent);
+        let Some(placed) = self.placed.take() else { return };
+        let generation = &self.generation;
+        if generation.restarts.served() {
+            generation.report_recovery();
+        }
+        let pool = &generation.plugin.pool;
+        let spent = placed.instance.calls() >= pool.reuse || pool.isolation == Isolation::Request;
+        if let Some(spent) = if spent { Some(placed) } else { generation.pool.keep(placed) } {
+            let (instance, place) = spent.clear();
+            stop(generation, instance, Some(place));
+        }
+    }
+
+    /// The call has ended with a failure of the guest's: the instance is dropped.
+    pub(crate) fn end_badly(self, failure: &Failure) {
+        if failure.is_crash() {
+            self.generation.crashed(Crash::Call);
         }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.generation.in_flight.fetch_sub(1, Relaxed);
-        if let Some(poisoned) = self.instance.take() {
+        if let Some(poisoned) = self.placed.take() {
             drop(poisoned);
-            self.generation.pool.gone();
             self.generation.metrics.poisoned.increment(1);
         }
+        self.generation.pool.end();
     }
 }
 
-/// Calls `lifecycle.stop`, then drops the instance, in a task of its own: nobody waits for it. The hook is
-/// bounded by the plugin's limits, so the task is.
-pub(crate) fn stop(generation: &Arc<Generation>, mut instance: Box<Instance>) {
+/// A call finds no idle instance and makes one.
+async fn cold_start(
+    generation: &Arc<Generation>,
+    place: Place<Box<Instance>>,
+) -> Result<Placed<Box<Instance>>, Failure> {
+    let begun = Instant::now();
+    let placed = generation.started_instance(place).await?;
+    generation.metrics.cold_start(begun.elapsed());
+    Ok(placed)
+}
+
+/// Calls `lifecycle.stop`, then drops the instance and gives up its place. The hook runs in a task of its own, so
+/// that nobody waits for it; it is bounded by the plugin's limits, so the task is. An instance without hooks is
+/// dropped at once.
+pub(crate) fn stop(
+    generation: &Arc<Generation>,
+    mut instance: Box<Instance>,
+    place: Option<Place<Box<Instance>>>,
+) {
+    if !instance.has_hooks() {
+        drop(instance);
+        return;
+    }
     let generation = generation.clone();
     tokio::spawn(async move {
         if let Err(error) = instance.hook(Hook::Stop).await {
@@ -86,6 +124,6 @@ pub(crate) fn stop(generation: &Arc<Generation>, mut instance: Box<Instance>) {
             );
         }
         drop(instance);
-        generation.pool.gone();
+        drop(place);
     });
 }

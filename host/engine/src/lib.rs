@@ -26,15 +26,18 @@ mod limits;
 mod log_gate;
 mod metrics;
 mod pipe;
-mod pool;
+#[doc(hidden)] // For the benchmark, which compares it with simpler ones.
+pub mod pool;
 mod request_body;
 mod response_body;
+mod restarts;
 mod runtime;
 mod state;
+mod upkeep;
 mod worlds;
 
 pub use capabilities::Ports;
 pub use catalog::{Candidate, Plugin};
-pub use config::{DirGrant, DirGrants, EngineConfig, Grants, Limits, PluginConfig, PoolConfig};
+pub use config::{DirGrant, DirGrants, EngineConfig, Grants, Isolation, Limits, PluginConfig, PoolConfig};
 pub use inspect::{ImportUse, Inspection, Need, inspect, sha256_hex};
 pub use runtime::{Artifact, Engine};

@@ -3,14 +3,25 @@
 use std::time::Duration;
 
 use metrics::{
-    Counter, Gauge, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
 };
 use wharf_call::Kind;
+use wharf_call::ports::GenerationStatus;
+
+use crate::pool::Pool;
 
 /// Tells the recorder what each metric means.
 pub(crate) fn describe() {
     describe_counter!("wharf_plugin_calls_total", "Calls that a plugin has begun");
-    describe_counter!("wharf_plugin_instances_made_total", "Instances that were made: cold starts");
+    describe_counter!(
+        "wharf_plugin_instances_made_total",
+        "Instances that were made, for a call or ahead of one"
+    );
+    describe_histogram!(
+        "wharf_plugin_cold_start_seconds",
+        "What calls waited for an instance to be made, because none was idle"
+    );
     describe_counter!(
         "wharf_plugin_instances_poisoned_total",
         "Instances dropped because their call did not end well"
@@ -28,6 +39,9 @@ pub(crate) fn describe() {
         "Lines that a plugin wrote beyond limits.log_lines or limits.log_bytes"
     );
     describe_gauge!("wharf_plugin_instances", "Instances of the serving generation, idle or working");
+    describe_gauge!("wharf_plugin_instances_idle", "Instances of the serving generation that nobody uses");
+    describe_gauge!("wharf_plugin_waiting", "Calls that wait for an instance of the serving generation");
+    describe_gauge!("wharf_plugin_degraded", "1 while a plugin that only crashes is held back");
     describe_gauge!("wharf_plugin_in_flight", "Calls in flight in the serving generation");
     describe_gauge!("wharf_plugin_generation", "The number of the serving generation");
     describe_counter!("wharf_plugin_loads_total", "Attempts to load a generation, by outcome");
@@ -41,6 +55,7 @@ pub(crate) struct PluginMetrics {
     pub(crate) calls: Counter,
     pub(crate) made: Counter,
     pub(crate) poisoned: Counter,
+    cold_starts: Histogram,
 }
 
 impl PluginMetrics {
@@ -50,8 +65,14 @@ impl PluginMetrics {
             calls: counter!("wharf_plugin_calls_total", "plugin" => plugin.clone()),
             made: counter!("wharf_plugin_instances_made_total", "plugin" => plugin.clone()),
             poisoned: counter!("wharf_plugin_instances_poisoned_total", "plugin" => plugin.clone()),
+            cold_starts: histogram!("wharf_plugin_cold_start_seconds", "plugin" => plugin.clone()),
             plugin,
         }
+    }
+
+    /// A call waited for an instance to be made.
+    pub(crate) fn cold_start(&self, took: Duration) {
+        self.cold_starts.record(took.as_secs_f64());
     }
 
     /// The host ended a call.
@@ -77,11 +98,14 @@ pub(crate) fn log_line_dropped(plugin: &str) {
 }
 
 /// The gauges of a plugin, set when they are read.
-pub(crate) fn serving(plugin: &str, generation: u64, instances: u64, in_flight: u64) {
+pub(crate) fn serving<T>(plugin: &str, serving: &GenerationStatus, pool: &Pool<T>) {
     let set = |gauge: Gauge, value: u64| gauge.set(value as f64);
-    set(gauge!("wharf_plugin_generation", "plugin" => plugin.to_owned()), generation);
-    set(gauge!("wharf_plugin_instances", "plugin" => plugin.to_owned()), instances);
-    set(gauge!("wharf_plugin_in_flight", "plugin" => plugin.to_owned()), in_flight);
+    set(gauge!("wharf_plugin_generation", "plugin" => plugin.to_owned()), serving.generation);
+    set(gauge!("wharf_plugin_instances", "plugin" => plugin.to_owned()), serving.instances);
+    set(gauge!("wharf_plugin_instances_idle", "plugin" => plugin.to_owned()), pool.idle() as u64);
+    set(gauge!("wharf_plugin_waiting", "plugin" => plugin.to_owned()), pool.waiting().into());
+    set(gauge!("wharf_plugin_in_flight", "plugin" => plugin.to_owned()), serving.in_flight);
+    set(gauge!("wharf_plugin_degraded", "plugin" => plugin.to_owned()), serving.degraded.is_some().into());
 }
 
 /// A component was compiled.

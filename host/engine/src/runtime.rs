@@ -137,6 +137,11 @@ impl Artifact {
         &self.inspection
     }
 
+    /// How many threads call at once.
+    pub(crate) fn threads(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
+
     /// What the engine uses of the rest of the host.
     pub(crate) fn ports(&self) -> &Ports {
         &self.engine.0.ports

@@ -96,6 +96,7 @@ async fn call(
         route: route.pattern.text(),
         params,
         caller: None,
+        peer: exchange.conn().peer.clone(),
         deadline: Deadline::NONE,
     };
     let call = async { route.target.call(request, invocation).await };

@@ -36,7 +36,7 @@ pub(crate) struct Front {
 pub(crate) struct Conn {
     pub(crate) front: Arc<Front>,
     /// The client's address, as log lines have it.
-    pub(crate) peer: String,
+    pub(crate) peer: Arc<str>,
     pub(crate) pulse: Pulse,
     /// HTTP/1 heads that hyper has handed over, in the order in which they were scanned.
     heads: AtomicU64,
@@ -49,7 +49,7 @@ impl Conn {
         front.metrics.connections.increment(1);
         Conn {
             front,
-            peer: peer.to_string(),
+            peer: peer.to_string().into(),
             pulse: Pulse::new(),
             heads: AtomicU64::new(0),
             flaw: AtomicU64::new(0),
@@ -101,7 +101,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: IpAddr, front: Arc<Front>, mu
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(client = conn.peer, error = &error as &dyn std::error::Error, "connection ended");
+        tracing::debug!(client = &*conn.peer, error = &error as &dyn std::error::Error, "connection ended");
     }
 }
 

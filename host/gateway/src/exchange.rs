@@ -228,7 +228,7 @@ impl Inner {
             target: "wharf::access",
             request_id = id,
             trace_id = trace.as_ref().and_then(|digits| std::str::from_utf8(digits).ok()),
-            client = self.conn.peer,
+            client = &*self.conn.peer,
             method = self.method.as_str(),
             route,
             plugin,

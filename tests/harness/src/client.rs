@@ -1,6 +1,6 @@
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -137,9 +137,20 @@ impl Client {
             .unwrap_or_else(|error| panic!("connecting to {addr}: {error}"))
     }
 
+    /// Connects from an address of this machine, such as 127.0.0.2: as another caller.
+    pub async fn connect_from(source: IpAddr, addr: SocketAddr, protocol: Protocol) -> Client {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((source, 0).into()).unwrap();
+        Client::handshake(socket.connect(addr).await.unwrap(), addr, protocol).await.unwrap()
+    }
+
     /// Connects, or says why not.
     pub async fn try_connect(addr: SocketAddr, protocol: Protocol) -> Result<Client, String> {
         let stream = TcpStream::connect(addr).await.map_err(|error| error.to_string())?;
+        Client::handshake(stream, addr, protocol).await
+    }
+
+    async fn handshake(stream: TcpStream, addr: SocketAddr, protocol: Protocol) -> Result<Client, String> {
         let _ = stream.set_nodelay(true);
         let io = TokioIo::new(stream);
         let (sender, connection) = match protocol {

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 use wharf_call::EgressLimits;
-use wharf_engine::{DirGrants, EngineConfig, Grants, Limits, PluginConfig, PoolConfig};
+use wharf_engine::{DirGrants, EngineConfig, Grants, Isolation, Limits, PluginConfig, PoolConfig};
 
 use super::grants::{read_dirs, read_env, read_http, read_tcp};
 use super::key_value::read_buckets;
@@ -207,9 +207,23 @@ fn read_pool(problems: &mut Problems<'_>, pool: &Section<'_>, ceilings: &Ceiling
             .write("[engine]")
             .write(format!("instances = {value}"));
     }
+    let max = number(max, default.max.min(instances));
+    let min = pool.count(problems, "min");
+    if let Some(Found { value, at }) = min.as_ref().filter(|min| min.value > u64::from(max)) {
+        problems
+            .error(at, format!("`min` is {value}, more than `max`, {max}"))
+            .help("lower it, or write")
+            .write(format!("max = {value}"));
+    }
     PoolConfig {
-        max: number(max, default.max.min(instances)),
+        min: number(min, default.min.min(max)),
+        max,
         queue: number(pool.count(problems, "queue"), default.queue),
         reuse: number(pool.count(problems, "reuse"), default.reuse),
+        idle: pool.duration(problems, "idle").unwrap_or(default.idle),
+        isolation: pool
+            .choice(problems, "isolation")
+            .and_then(Isolation::from_name)
+            .unwrap_or(default.isolation),
     }
 }

@@ -49,6 +49,7 @@ fn unreachable_invocation() -> Invocation {
         route: "".into(),
         params: Vec::new(),
         caller: None,
+        peer: "127.0.0.1".into(),
         deadline: wharf_call::Deadline::NONE,
     }
 }
