@@ -25,6 +25,7 @@ pub(crate) fn table(
                 methods: route.methods.clone(),
                 pattern: route.pattern.clone(),
                 target: target(&route.plugin)?,
+                idempotent: route.idempotent,
             })
         })
         .collect();

@@ -17,6 +17,7 @@ mod foreign;
 mod serve;
 
 mod cache;
+mod concurrency;
 mod lifecycle;
 mod pools;
 mod swap;

@@ -183,6 +183,7 @@ pub(super) const KEYS: &[Key] = keys! {
         "max": Count(1, 10_000), "64", "Instances at once; at most `engine.instances`.";
         "queue": Count(0, 100_000), "1024", "Calls that may wait for an instance; more get a 503.";
         "reuse": Count(1, 1_000_000_000), "10000", "Calls before an instance is replaced.";
+        "concurrency": Count(1, 1_000), "1", "Calls at once in one instance; see [Concurrency](#concurrency) before you raise it.";
         "idle": Time(100, 24 * HOUR), "\"1m\"", "How long an instance beyond `min` is kept without a call.";
         "isolation": Choice(&["plugin", "caller", "request"]), "\"plugin\"", "Who shares an instance: all callers, one caller, or nobody; see [Isolation](#isolation).";
     }
@@ -191,6 +192,7 @@ pub(super) const KEYS: &[Key] = keys! {
         "host": Text, "any" e.g. "\"api.example.com\"", "A host name without a port; `*.example.com` is any name below it.";
         "methods": Texts, "any" e.g. "[\"GET\", \"POST\"]", "Upper-case methods; GET includes HEAD.";
         "plugin": Text, "required" e.g. "\"notes\"", "Who answers.";
+        "idempotent": Flag, "false", "Whether the same request made twice is as good as once, whatever its method; see [Concurrency](#concurrency).";
     }
 };
 
@@ -199,7 +201,6 @@ pub(super) const LATER: &[(&str, &str, &str)] = &[
     ("plugin.NAME.grants", "models", "a plugin cannot run models"),
     ("plugin.NAME.grants", "plugins", "a plugin cannot call other plugins"),
     ("plugin.NAME.grants", "secrets", "a plugin is given no secrets"),
-    ("plugin.NAME.pool", "concurrency", "an instance serves one call at a time"),
     ("route", "middleware", "requests go straight to the plugin"),
     ("route", "upstream", "a route leads to a plugin"),
     ("route", "function", "a route leads to a plugin"),

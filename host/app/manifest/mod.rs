@@ -138,6 +138,8 @@ pub(crate) struct RouteEntry {
     pub(crate) methods: Vec<Method>,
     /// The plugin that answers, which exists.
     pub(crate) plugin: String,
+    /// Whether the same request made twice is as good as once.
+    pub(crate) idempotent: bool,
     path_at: Span,
 }
 

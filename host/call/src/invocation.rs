@@ -19,6 +19,8 @@ pub struct Invocation {
     pub caller: Option<Arc<Caller>>,
     /// The address that the request came from: the client's, or that of a proxy before it.
     pub peer: Arc<str>,
+    /// Whether the route says that the same request made twice is as good as once (RFC 9110, section 9.2.2).
+    pub idempotent: bool,
     /// When the head of the response is due.
     pub deadline: Deadline,
 }

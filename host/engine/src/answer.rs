@@ -21,7 +21,8 @@ struct Shared {
     /// What cut the body short after the head was given.
     cut: Mutex<Option<Failure>>,
     ended: AtomicBool,
-    ending: Notify,
+    /// A head was given, or nobody needs more of the body.
+    changed: Notify,
 }
 
 #[derive(Default)]
@@ -59,6 +60,19 @@ impl Answer {
         let mut head = self.0.head.lock();
         if matches!(*head, Head::Awaited) {
             *head = Head::Given(answer);
+            drop(head);
+            self.0.changed.notify_waiters();
+        }
+    }
+
+    /// Waits for an answer and takes it; only the first to ask gets it. For a guest that is driven by somebody else.
+    pub(crate) async fn taken(&self) -> Result<Response<Body>, Failure> {
+        loop {
+            let changed = self.0.changed.notified();
+            if let Some(answer) = self.take() {
+                return answer;
+            }
+            changed.await;
         }
     }
 
@@ -90,7 +104,7 @@ impl Answer {
     /// Nobody needs more of the body: it is complete, cut, or not wanted any more.
     pub(crate) fn end(&self) {
         self.0.ended.store(true, Relaxed);
-        self.0.ending.notify_waiters();
+        self.0.changed.notify_waiters();
     }
 
     /// Whether [`Answer::end`] was called.
@@ -100,9 +114,12 @@ impl Answer {
 
     /// Waits for [`Answer::end`].
     pub(crate) async fn ended(&self) {
-        let ending = self.0.ending.notified();
-        if !self.has_ended() {
-            ending.await;
+        loop {
+            let changed = self.0.changed.notified();
+            if self.has_ended() {
+                return;
+            }
+            changed.await;
         }
     }
 }

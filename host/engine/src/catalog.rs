@@ -15,6 +15,7 @@ use crate::exchange;
 use crate::generation::{Generation, now_s};
 use crate::metrics;
 use crate::runtime::Artifact;
+use crate::shared;
 
 /// A plugin of the manifest. Routes point at it; what it serves changes under them.
 ///
@@ -165,9 +166,9 @@ impl Plugin {
 
     /// Instances of all generations that are still there.
     pub fn instances(&self) -> u64 {
-        let replaced = |generation: Arc<Generation>| u64::from(generation.pool.instances());
+        let replaced = |generation: Arc<Generation>| u64::from(generation.instances());
         let history = self.history.lock();
-        u64::from(self.serving.load().pool.instances())
+        u64::from(self.serving.load().instances())
             + history.replaced.iter().filter_map(Weak::upgrade).map(replaced).sum::<u64>()
     }
 
@@ -193,7 +194,7 @@ impl Plugin {
     /// Sets the gauges that describe the serving generation; called before metrics are read.
     pub fn publish(&self) {
         let serving = self.serving.load();
-        metrics::serving(&self.name, &serving.status(), &serving.pool);
+        metrics::serving(&self.name, &serving.status(), serving.idle(), serving.waiting());
     }
 }
 
@@ -220,6 +221,9 @@ impl HttpService for Plugin {
     ) -> BoxFuture<'a, Result<Response<Body>, Failure>> {
         let generation = self.serving.load_full();
         generation.metrics.calls.increment(1);
+        if generation.seats.is_some() {
+            return Box::pin(shared::call(generation, request, invocation));
+        }
         Box::pin(exchange::call(generation, request, invocation))
     }
 }

@@ -151,6 +151,9 @@ pub struct PoolConfig {
     /// Calls in a row before an instance is replaced. Default 10,000: making one costs TLB shootdowns on every
     /// core, which at 1,000 were 3 % of a busy host's time. 1 means a fresh instance for each call.
     pub reuse: u32,
+    /// Calls at once in one instance. Default 1, to 1,000; more is for plugins that mostly wait, and costs isolation
+    /// within the plugin: a trap, or a call over its CPU limit, ends the calls beside it.
+    pub concurrency: u32,
     /// How long an instance beyond `min` is kept without a call. Default 60 s, 100 ms to 24 h; the pool looks
     /// every quarter of it, and at least once a second.
     pub idle: Duration,
@@ -165,6 +168,7 @@ impl Default for PoolConfig {
             max: 64,
             queue: 1_024,
             reuse: 10_000,
+            concurrency: 1,
             idle: Duration::from_secs(60),
             isolation: Isolation::default(),
         }

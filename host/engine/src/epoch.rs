@@ -113,6 +113,22 @@ impl Meter {
         Ok(())
     }
 
+    /// What was computed since [`Meter::enter`] or since this was last asked, in nanoseconds; for a meter that
+    /// measures for others. It bills nothing.
+    pub(crate) fn lap(&self) -> u64 {
+        let spent = self.unbilled_ns();
+        self.long.store(true, Relaxed);
+        self.since_ns.store(thread_ns(), Relaxed);
+        spent
+    }
+
+    /// Bills what another meter has measured. Fails when the budget is used up.
+    pub(crate) fn bill(&self, ns: u64) -> Result<(), CpuExceeded> {
+        let spent = self.spent_ns.load(Relaxed).saturating_add(ns);
+        self.spent_ns.store(spent, Relaxed);
+        if spent > self.budget_ns { Err(CpuExceeded) } else { Ok(()) }
+    }
+
     /// A chunk of a streamed body went by: the budget starts anew.
     pub(crate) fn progress(&self) {
         self.spent_ns.store(0, Relaxed);

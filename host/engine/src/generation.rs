@@ -13,9 +13,10 @@ use crate::config::PluginConfig;
 use crate::instance::{Hook, HookError, Instance};
 use crate::lease::stop;
 use crate::metrics::PluginMetrics;
-use crate::pool::{Place, Placed, Pool};
+use crate::pool::{Placed, Pool};
 use crate::restarts::{Crash, Restarts};
 use crate::runtime::Artifact;
+use crate::shared::Seats;
 use crate::state::State;
 use crate::upkeep::Upkeep;
 use crate::worlds::Exports;
@@ -25,6 +26,10 @@ pub(crate) struct Generation {
     pub(crate) plugin: Arc<PluginConfig>,
     pub(crate) artifact: Arc<Artifact>,
     pub(crate) pool: Arc<Pool<Box<Instance>>>,
+    /// Where instances serve several calls at once. Then `pool` is empty and only counts calls.
+    pub(crate) seats: Option<Seats>,
+    /// Whether nothing that it was granted can be changed without the host seeing it.
+    pub(crate) may_be_called_again: bool,
     pub(crate) restarts: Restarts,
     pub(crate) metrics: PluginMetrics,
     source: String,
@@ -50,11 +55,17 @@ impl Generation {
         berth: Arc<Berth>,
     ) -> Result<Arc<Self>, Refusal> {
         artifact.inspection().check_grants(&plugin)?;
+        if plugin.pool.concurrency > 1 {
+            artifact.check_concurrency()?;
+        }
         let (pre, exports) = artifact.link()?;
         let granted = Capabilities::open(&plugin, artifact.ports()).await?;
         let generation = Arc::new(Generation {
             number,
             pool: Pool::new(&plugin.pool, artifact.threads()),
+            seats: (plugin.pool.concurrency > 1).then(|| Seats::new(&plugin.pool, artifact.threads())),
+            may_be_called_again: plugin.grants.tcp.peers.is_empty()
+                && plugin.grants.dirs.dirs.iter().all(|dir| !dir.write),
             restarts: Restarts::default(),
             metrics: PluginMetrics::new(&plugin.name),
             source,
@@ -67,19 +78,18 @@ impl Generation {
             granted,
             upkeep: OnceLock::new(),
         });
-        let place = generation.pool.try_place().expect("a new pool has room for one");
         let mut first = generation
-            .instance(place)
+            .instance()
             .await
             .map_err(|failure| Refusal::new(Stage::Instantiate, failure.to_string()))?;
-        let checked = match first.instance.hook(Hook::Start).await {
+        let checked = match first.hook(Hook::Start).await {
             Err(error) => Err((Stage::Start, error)),
-            Ok(()) => first.instance.hook(Hook::Health).await.map_err(|error| (Stage::Health, error)),
+            Ok(()) => first.hook(Hook::Health).await.map_err(|error| (Stage::Health, error)),
         };
         checked.map_err(|(stage, error)| {
             Refusal::new(stage, format!("lifecycle.{}: {}", stage.name(), error.describe()))
         })?;
-        generation.keep(first);
+        generation.add(first);
         let _ = generation.upkeep.set(Upkeep::begin(&generation));
         Ok(generation)
     }
@@ -89,19 +99,16 @@ impl Generation {
     /// # Errors
     /// [`Kind::Unavailable`] while the plugin is held back because it only crashes, and what the instance
     /// itself came to.
-    pub(crate) async fn started_instance(
-        &self,
-        place: Place<Box<Instance>>,
-    ) -> Result<Placed<Box<Instance>>, Failure> {
+    pub(crate) async fn started_instance(&self) -> Result<Box<Instance>, Failure> {
         self.restarts.admit(Instant::now()).map_err(|left| self.held_back(left))?;
-        let mut placed = self.instance(place).await.inspect_err(|failure| {
+        let mut instance = self.instance().await.inspect_err(|failure| {
             // A host without room for one more instance says nothing about the plugin.
             if failure.kind() != Kind::Overloaded {
                 self.crashed(Crash::Start);
             }
         })?;
-        let Err(error) = placed.instance.hook(Hook::Start).await else { return Ok(placed) };
-        drop(placed);
+        let Err(error) = instance.hook(Hook::Start).await else { return Ok(instance) };
+        drop(instance);
         self.crashed(Crash::Start);
         tracing::error!(
             plugin = self.plugin.name,
@@ -116,32 +123,72 @@ impl Generation {
         })
     }
 
-    async fn instance(&self, place: Place<Box<Instance>>) -> Result<Placed<Box<Instance>>, Failure> {
+    async fn instance(&self) -> Result<Box<Instance>, Failure> {
         let instance =
             Instance::new(&self.pre, &self.exports, &self.plugin, self.number, &self.berth, &self.granted)
                 .await?;
         self.metrics.made.increment(1);
-        Ok(place.fill(Box::new(instance)))
+        Ok(Box::new(instance))
+    }
+
+    /// Adds an instance to those that are idle, if there is room for it, or stops it.
+    pub(crate) fn add(self: &Arc<Self>, instance: Box<Instance>) {
+        match &self.seats {
+            Some(seats) => {
+                if let Some(place) = seats.pool.try_place() {
+                    seats.keep(seats.open(self, instance, place));
+                }
+            }
+            None => match self.pool.try_place() {
+                Some(place) => self.keep(place.fill(instance)),
+                None => stop(self, instance, None),
+            },
+        }
     }
 
     /// Gives an instance to the pool, or stops it when the pool takes nothing any more.
-    pub(crate) fn keep(self: &Arc<Self>, placed: Placed<Box<Instance>>) {
+    fn keep(self: &Arc<Self>, placed: Placed<Box<Instance>>) {
         if let Some(unwanted) = self.pool.keep(placed) {
             self.stop(unwanted);
         }
     }
 
-    /// Stops an instance that nobody uses.
-    pub(crate) fn stop(self: &Arc<Self>, placed: Placed<Box<Instance>>) {
+    fn stop(self: &Arc<Self>, placed: Placed<Box<Instance>>) {
         let (instance, place) = placed.clear();
         stop(self, instance, Some(place));
     }
 
+    /// Stops what was idle for more than `sweeps` calls of this, beyond `pool.min`.
+    pub(crate) fn sweep(self: &Arc<Self>, sweeps: u32) {
+        let min = self.plugin.pool.min;
+        match &self.seats {
+            // An instance ends with its last seat.
+            Some(seats) => drop(seats.pool.sweep(sweeps, seats.of(min))),
+            None => self.pool.sweep(sweeps, min).into_iter().for_each(|expired| self.stop(expired)),
+        }
+    }
+
     /// Stops what is idle; what works is stopped when its call ends.
     pub(crate) fn retire(self: &Arc<Self>) {
-        for instance in self.pool.retire() {
-            self.stop(instance);
+        self.pool.retire().into_iter().for_each(|idle| self.stop(idle));
+        if let Some(seats) = &self.seats {
+            drop(seats.pool.retire());
         }
+    }
+
+    /// Instances, idle or working.
+    pub(crate) fn instances(&self) -> u32 {
+        self.seats.as_ref().map_or_else(|| self.pool.instances(), Seats::instances)
+    }
+
+    /// Instances that nobody uses; where several calls share one, the seats that nobody uses.
+    pub(crate) fn idle(&self) -> usize {
+        self.seats.as_ref().map_or_else(|| self.pool.idle(), |seats| seats.pool.idle())
+    }
+
+    /// Calls that wait for an instance.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.seats.as_ref().map_or_else(|| self.pool.waiting(), |seats| seats.pool.waiting())
     }
 
     /// An instance crashed: see [`Restarts`].
@@ -180,7 +227,7 @@ impl Generation {
             bytes: self.artifact.bytes(),
             source: self.source.clone(),
             loaded_at_s: self.loaded_at_s,
-            instances: u64::from(self.pool.instances()),
+            instances: u64::from(self.instances()),
             in_flight: self.pool.in_flight(),
             degraded: self.restarts.degraded(),
         }

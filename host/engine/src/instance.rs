@@ -6,8 +6,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::Request;
-use wasmtime::Store;
 use wasmtime::component::InstancePre;
+use wasmtime::{AsContextMut, Store};
 use wharf_bindings::lifecycle_0_1::wharf::plugin::types::Failure as HookFailure;
 use wharf_call::{Body, Failure, Invocation, Kind};
 
@@ -18,8 +18,9 @@ use crate::config::PluginConfig;
 use crate::epoch::{CpuExceeded, Meter};
 use crate::limits::Denied;
 use crate::request_body::RequestBody;
+use crate::shared::Ledger;
 use crate::state::State;
-use crate::worlds::{Begun, Exports, Loaded};
+use crate::worlds::{Begun, Exports, Loaded, World};
 
 /// Bytes that one call may hand from the guest to the host, beyond what its memory could hold anyway.
 const HOSTCALL_BYTES_MIN: usize = 1 << 20;
@@ -82,8 +83,14 @@ impl Instance {
         if let Some(table) = store.concurrent_resource_table() {
             table.set_max_capacity(COMPONENT_HANDLES_MAX);
         }
-        store.epoch_deadline_callback(|store| {
-            store.data().meter.tick()?;
+        store.epoch_deadline_callback(|mut store| {
+            match store.data().ledger.clone() {
+                None => store.data().meter.tick()?,
+                Some(ledger) => {
+                    let stack: Vec<_> = store.async_call_stack()?.collect();
+                    ledger.tick(&stack)?;
+                }
+            }
             // Through the scheduler's queue: wasmtime's own yield lands in tokio's LIFO slot, where a
             // spinning guest would find itself again and again.
             Ok(wasmtime::UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
@@ -113,6 +120,32 @@ impl Instance {
         self.exports.lifecycle.is_some()
     }
 
+    /// The name of its plugin.
+    pub(crate) fn plugin(&self) -> &str {
+        &self.store.data().plugin.name
+    }
+
+    /// `limits.wall` of its plugin.
+    pub(crate) fn wall(&self) -> Duration {
+        self.store.data().plugin.limits.wall
+    }
+
+    /// A ledger for it, where several calls are to work in it.
+    pub(crate) fn ledger(&self) -> Arc<Ledger> {
+        let state = self.store.data();
+        Arc::new(Ledger::new(state.plugin.limits.cpu, state.effects.clone()))
+    }
+
+    /// What is needed to drive it from elsewhere.
+    pub(crate) fn parts(&mut self) -> (&mut Store<State>, &World) {
+        (&mut self.store, &self.exports.world)
+    }
+
+    /// What a trap of it means. It must not be used again.
+    pub(crate) fn trapped(&mut self, error: wasmtime::Error) -> Failure {
+        Ended::Trapped(error).into_failure(&mut self.store)
+    }
+
     pub(crate) fn meter(&self) -> &Arc<Meter> {
         &self.store.data().meter
     }
@@ -137,7 +170,7 @@ impl Instance {
         state.egress.begin(&invocation, answer);
         exports
             .world
-            .begin(store, Request::from_parts(parts, body), invocation, answer)
+            .begin(store.as_context_mut(), Request::from_parts(parts, body), invocation, answer)
             .map_err(|error| Ended::Trapped(error).into_failure(store))
     }
 

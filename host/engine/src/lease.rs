@@ -96,9 +96,9 @@ async fn cold_start(
     place: Place<Box<Instance>>,
 ) -> Result<Placed<Box<Instance>>, Failure> {
     let begun = Instant::now();
-    let placed = generation.started_instance(place).await?;
+    let instance = generation.started_instance().await?;
     generation.metrics.cold_start(begun.elapsed());
-    Ok(placed)
+    Ok(place.fill(instance))
 }
 
 /// Calls `lifecycle.stop`, then drops the instance and gives up its place. The hook runs in a task of its own, so

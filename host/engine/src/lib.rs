@@ -32,6 +32,7 @@ mod request_body;
 mod response_body;
 mod restarts;
 mod runtime;
+mod shared;
 mod state;
 mod upkeep;
 mod worlds;

@@ -9,14 +9,16 @@ use metrics::{
 use wharf_call::Kind;
 use wharf_call::ports::GenerationStatus;
 
-use crate::pool::Pool;
-
 /// Tells the recorder what each metric means.
 pub(crate) fn describe() {
     describe_counter!("wharf_plugin_calls_total", "Calls that a plugin has begun");
     describe_counter!(
         "wharf_plugin_instances_made_total",
         "Instances that were made, for a call or ahead of one"
+    );
+    describe_counter!(
+        "wharf_plugin_called_again_total",
+        "Calls made once more, because another call had ended the instance that they shared"
     );
     describe_histogram!(
         "wharf_plugin_cold_start_seconds",
@@ -55,6 +57,7 @@ pub(crate) struct PluginMetrics {
     pub(crate) calls: Counter,
     pub(crate) made: Counter,
     pub(crate) poisoned: Counter,
+    pub(crate) called_again: Counter,
     cold_starts: Histogram,
 }
 
@@ -65,6 +68,7 @@ impl PluginMetrics {
             calls: counter!("wharf_plugin_calls_total", "plugin" => plugin.clone()),
             made: counter!("wharf_plugin_instances_made_total", "plugin" => plugin.clone()),
             poisoned: counter!("wharf_plugin_instances_poisoned_total", "plugin" => plugin.clone()),
+            called_again: counter!("wharf_plugin_called_again_total", "plugin" => plugin.clone()),
             cold_starts: histogram!("wharf_plugin_cold_start_seconds", "plugin" => plugin.clone()),
             plugin,
         }
@@ -98,12 +102,12 @@ pub(crate) fn log_line_dropped(plugin: &str) {
 }
 
 /// The gauges of a plugin, set when they are read.
-pub(crate) fn serving<T>(plugin: &str, serving: &GenerationStatus, pool: &Pool<T>) {
+pub(crate) fn serving(plugin: &str, serving: &GenerationStatus, idle: usize, waiting: u32) {
     let set = |gauge: Gauge, value: u64| gauge.set(value as f64);
     set(gauge!("wharf_plugin_generation", "plugin" => plugin.to_owned()), serving.generation);
     set(gauge!("wharf_plugin_instances", "plugin" => plugin.to_owned()), serving.instances);
-    set(gauge!("wharf_plugin_instances_idle", "plugin" => plugin.to_owned()), pool.idle() as u64);
-    set(gauge!("wharf_plugin_waiting", "plugin" => plugin.to_owned()), pool.waiting().into());
+    set(gauge!("wharf_plugin_instances_idle", "plugin" => plugin.to_owned()), idle as u64);
+    set(gauge!("wharf_plugin_waiting", "plugin" => plugin.to_owned()), waiting.into());
     set(gauge!("wharf_plugin_in_flight", "plugin" => plugin.to_owned()), serving.in_flight);
     set(gauge!("wharf_plugin_degraded", "plugin" => plugin.to_owned()), serving.degraded.is_some().into());
 }

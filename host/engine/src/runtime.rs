@@ -137,6 +137,16 @@ impl Artifact {
         &self.inspection
     }
 
+    /// Whether an instance of it can serve several calls at once.
+    pub(crate) fn check_concurrency(&self) -> Result<(), Refusal> {
+        if self.kind != WorldKind::WasiHttp02 {
+            return Ok(());
+        }
+        let message = "pool.concurrency is above 1, but a component of wasi:http 0.2 serves one call at a time: \
+                       write concurrency = 1";
+        Err(Refusal::new(Stage::Inspect, message))
+    }
+
     /// How many threads call at once.
     pub(crate) fn threads(&self) -> usize {
         std::thread::available_parallelism().map_or(1, usize::from)

@@ -1,6 +1,7 @@
 //! What the host keeps for an instance: the data of its store.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -16,6 +17,7 @@ use crate::imports::keyvalue::Values;
 use crate::imports::output::{GuestLog, Output};
 use crate::imports::sockets;
 use crate::limits::MemoryLimiter;
+use crate::shared::Ledger;
 
 /// The most random bytes that a guest may ask for in one call.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
@@ -32,6 +34,10 @@ pub(crate) struct State {
     http: WasiHttpCtx,
     pub(crate) table: ResourceTable,
     pub(crate) values: Values,
+    /// Where several calls work in the instance: who is billed for what it computes.
+    pub(crate) ledger: Option<Arc<Ledger>>,
+    /// Host calls with an effect outside of the instance.
+    pub(crate) effects: Arc<AtomicU64>,
 }
 
 impl State {
@@ -55,6 +61,7 @@ impl State {
             dir.give(&mut wasi)?;
         }
         sockets::give(granted.peers.as_ref(), &mut wasi);
+        let effects = Arc::<AtomicU64>::default();
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(plugin.limits.response_header_bytes);
         let mut table = ResourceTable::new();
@@ -62,16 +69,25 @@ impl State {
         Ok(State {
             meter: Arc::new(Meter::new(plugin.limits.cpu)),
             limiter: MemoryLimiter::new(plugin.limits.memory_bytes, berth.ports.memory.clone()),
-            egress: GuestEgress::new(granted.egress.clone()),
+            egress: GuestEgress::new(granted.egress.clone(), effects.clone()),
             wasi: wasi.build(),
             log,
             http,
             peers: granted.peers.clone(),
             table,
             values: Values::default(),
+            ledger: None,
+            effects,
             plugin,
             berth,
         })
+    }
+}
+
+impl State {
+    /// Something outside of the instance is changed on behalf of the guest, or may be.
+    pub(crate) fn had_an_effect(&self) {
+        self.effects.fetch_add(1, Relaxed);
     }
 }
 

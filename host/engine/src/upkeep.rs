@@ -47,20 +47,16 @@ async fn run(of: Weak<Generation>, period: Duration, sweeps: u32) {
         if generation.pool.is_retired() {
             return;
         }
-        let min = generation.plugin.pool.min;
-        for expired in generation.pool.sweep(sweeps, min) {
-            generation.stop(expired);
-        }
-        refill(&generation, min).await;
+        generation.sweep(sweeps);
+        refill(&generation, generation.plugin.pool.min).await;
     }
 }
 
 /// Makes instances up to `min`. What fails was reported, and is tried again at the next look.
 async fn refill(generation: &Arc<Generation>, min: u32) {
-    while generation.pool.instances() < min {
-        let Some(place) = generation.pool.try_place() else { return };
-        let Ok(placed) = generation.started_instance(place).await else { return };
-        generation.keep(placed);
+    while generation.instances() < min {
+        let Ok(instance) = generation.started_instance().await else { return };
+        generation.add(instance);
     }
 }
 

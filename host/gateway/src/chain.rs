@@ -97,6 +97,7 @@ async fn call(
         params,
         caller: None,
         peer: exchange.conn().peer.clone(),
+        idempotent: route.idempotent,
         deadline: Deadline::NONE,
     };
     let call = async { route.target.call(request, invocation).await };

@@ -215,15 +215,27 @@ fn read_pool(problems: &mut Problems<'_>, pool: &Section<'_>, ceilings: &Ceiling
             .help("lower it, or write")
             .write(format!("max = {value}"));
     }
+    let isolation =
+        pool.choice(problems, "isolation").and_then(Isolation::from_name).unwrap_or(default.isolation);
+    let concurrency = pool.count(problems, "concurrency");
+    if let Some(Found { value, at }) = concurrency.as_ref().filter(|many| many.value > 1)
+        && isolation != Isolation::Plugin
+    {
+        problems
+            .error(
+                at,
+                format!("`concurrency` is {value}, but `isolation` gives calls instances of their own"),
+            )
+            .help("write")
+            .write("concurrency = 1");
+    }
     PoolConfig {
         min: number(min, default.min.min(max)),
         max,
         queue: number(pool.count(problems, "queue"), default.queue),
         reuse: number(pool.count(problems, "reuse"), default.reuse),
         idle: pool.duration(problems, "idle").unwrap_or(default.idle),
-        isolation: pool
-            .choice(problems, "isolation")
-            .and_then(Isolation::from_name)
-            .unwrap_or(default.isolation),
+        concurrency: number(concurrency, default.concurrency),
+        isolation,
     }
 }

@@ -75,7 +75,8 @@ fn read_route(
         };
     }
     let (pattern, path_at) = pattern?;
-    Some(RouteEntry { pattern, host, methods, plugin: plugin.value, path_at })
+    let idempotent = route.flag(problems, "idempotent").unwrap_or(false);
+    Some(RouteEntry { pattern, host, methods, plugin: plugin.value, idempotent, path_at })
 }
 
 fn read_methods(problems: &mut Problems<'_>, route: &Section<'_>) -> Vec<Method> {

@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(crate) struct GuestEgress {
     egress: Option<Arc<dyn Egress>>,
     /// What the instance works on.
     call: Option<Call>,
+    /// Counts what goes out.
+    effects: Arc<AtomicU64>,
 }
 
 struct Call {
@@ -43,8 +46,8 @@ struct Call {
 }
 
 impl GuestEgress {
-    pub(crate) fn new(egress: Option<Arc<dyn Egress>>) -> Self {
-        GuestEgress { egress, call: None }
+    pub(crate) fn new(egress: Option<Arc<dyn Egress>>, effects: Arc<AtomicU64>) -> Self {
+        GuestEgress { egress, call: None, effects }
     }
 
     /// From now on, requests go out on behalf of this call. Costs a plugin without the grant nothing.
@@ -91,6 +94,7 @@ impl WasiHttpHooks for GuestEgress {
         let Some(egress) = self.egress.clone() else {
             return Box::new(async { Err(HttpError::HttpRequestDenied) });
         };
+        self.effects.fetch_add(1, Relaxed);
         let options = self.options(options.unwrap_or_default());
         let request_id = self.call.as_ref().map(|call| call.request_id.clone());
         // An error span, so that it is there whatever is logged: the lines of the call carry its id.

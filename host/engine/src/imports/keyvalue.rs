@@ -111,6 +111,7 @@ impl atomics::Host for State {
         delta: i64,
     ) -> Trap<Result<i64, Error>> {
         let (port, bucket) = self.opened(&bucket)?;
+        self.had_an_effect();
         let sum = port.increment(&bucket, &key, delta).await;
         Ok(self.told(sum))
     }
@@ -125,6 +126,7 @@ impl atomics::Host for State {
             Err(refused) => return Ok(Err(CasError::StoreError(refused))),
         };
         let port = self.berth.ports.key_value.clone();
+        self.had_an_effect();
         let swapped = port.swap(&bucket, &key, seen, value.into()).await;
         Ok(match self.told(swapped) {
             Ok(Swap::Swapped) => Ok(()),
@@ -199,6 +201,7 @@ impl State {
             Ok(held) => held,
             Err(refused) => return Ok(Err(refused)),
         };
+        self.had_an_effect();
         let written = port.write(&bucket, changes).await;
         Ok(self.told(written))
     }

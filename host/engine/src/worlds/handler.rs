@@ -10,15 +10,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, he
 use http_body::Body as _;
 use tokio::sync::oneshot;
 use wasmtime::component::{
-    Destination, FutureConsumer, FutureReader, Source, StreamConsumer, StreamProducer, StreamReader,
-    StreamResult, TypedFunc, TypedFuncCallConcurrent,
+    Accessor, Destination, FutureConsumer, FutureReader, Source, StreamConsumer, StreamProducer,
+    StreamReader, StreamResult, TypedFunc, TypedFuncCallConcurrent,
 };
 use wasmtime::{AsContextMut, Store, StoreContextMut};
 use wharf_bindings::handler_0_1::HandlerOnly;
 use wharf_bindings::handler_0_1::wharf::plugin::types as wit;
 use wharf_call::{Body, Failure, Invocation, Kind};
 
-use super::settled;
 use crate::answer::Answer;
 use crate::pipe::{PipeEnd, PipeWriter, Room, pipe};
 use crate::request_body::RequestBody;
@@ -45,32 +44,26 @@ pub(super) fn load(guest: &HandlerOnly, store: &mut Store<State>) -> wasmtime::R
 
 pub(super) fn begin(
     handle: &Handle,
-    store: &mut Store<State>,
+    mut store: StoreContextMut<'_, State>,
     request: Request<RequestBody>,
     invocation: Invocation,
 ) -> wasmtime::Result<Begun> {
-    let mut store = store.as_context_mut();
     let (head, body) = request.into_parts();
     let request = lowered::Request::new(head, lower_body(&mut store, body)?);
     handle.start_call_concurrent(store, (request, lowered::Context::new(invocation)))
 }
 
-pub(super) async fn finish(
+pub(super) async fn answer(
     handle: &Handle,
-    store: &mut Store<State>,
+    accessor: &Accessor<State>,
     call: Begun,
     answer: &Answer,
 ) -> wasmtime::Result<()> {
-    let head_bytes_max = store.data().plugin.limits.response_header_bytes;
-    store
-        .run_concurrent(async |accessor| {
-            let (result,) = handle.finish_call_concurrent(accessor, call).await?;
-            accessor
-                .with(|mut access| lift_answer(access.as_context_mut(), result, head_bytes_max, answer))?;
-            settled(accessor, answer).await;
-            Ok(())
-        })
-        .await?
+    let (result,) = handle.finish_call_concurrent(accessor, call).await?;
+    accessor.with(|mut access| {
+        let head_bytes_max = access.get().plugin.limits.response_header_bytes;
+        lift_answer(access.as_context_mut(), result, head_bytes_max, answer)
+    })
 }
 
 /// Gives what the guest returned, checked; a streamed body is connected to its reader.

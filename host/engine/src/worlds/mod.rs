@@ -1,10 +1,12 @@
 //! One file per world: how a call is handed to a guest that implements it, and its answer taken back.
 //!
-//! Each has two functions. `begin` lowers the request and queues the call of the guest's export. `finish` drives
-//! it, gives the head of the response to [`Answer`](crate::answer::Answer), and goes on until nothing of
-//! the call is left: the body has ended and no task of the guest runs. Whoever drives it may stop after the head
-//! and spawn the rest. They are two because a future is moved as a whole: what `begin` has used up need not
-//! be carried along.
+//! Each has two functions. `begin` lowers the request and queues the call of the guest's export. `answer` waits
+//! for it within the instance's event loop and gives the head of the response to
+//! [`Answer`](crate::answer::Answer). They are two because a future is moved as a whole: what `begin` has used up
+//! need not be carried along.
+//!
+//! [`World::finish`] is that event loop for one call: it goes on until nothing of the call is left. Whoever
+//! drives it may stop after the head and spawn the rest.
 
 mod handler;
 mod wasi_http_0_2;
@@ -13,8 +15,8 @@ mod wasi_http_0_3;
 use std::future::poll_fn;
 
 use http::Request;
-use wasmtime::Store;
-use wasmtime::component::{Accessor, Instance, InstancePre};
+use wasmtime::component::{Accessor, GuestTaskId, Instance, InstancePre};
+use wasmtime::{Store, StoreContextMut};
 use wharf_bindings::{handler_0_1, lifecycle_0_1, wasi_http_0_2 as http_0_2, wasi_http_0_3 as http_0_3};
 use wharf_call::Invocation;
 
@@ -144,7 +146,7 @@ impl World {
     /// Lowers one request and queues the call.
     pub(crate) fn begin(
         &self,
-        store: &mut Store<State>,
+        store: StoreContextMut<'_, State>,
         mut request: Request<RequestBody>,
         invocation: Invocation,
         answer: &Answer,
@@ -169,18 +171,45 @@ impl World {
         begun: Begun,
         answer: &Answer,
     ) -> wasmtime::Result<()> {
+        store
+            .run_concurrent(async |accessor| {
+                self.answer(accessor, begun, answer).await?;
+                settled(accessor, answer).await;
+                Ok(())
+            })
+            .await?
+    }
+
+    /// The part of [`World::finish`] up to the head of the response.
+    pub(crate) async fn answer(
+        &self,
+        accessor: &Accessor<State>,
+        begun: Begun,
+        answer: &Answer,
+    ) -> wasmtime::Result<()> {
         match (self, begun) {
             (World::Handler(handle), Begun::Handler(call)) => {
-                handler::finish(handle, store, call, answer).await
+                handler::answer(handle, accessor, call, answer).await
             }
             // Boxed, so that the narrow contract does not carry their size.
             (World::WasiHttp03(guest), Begun::WasiHttp03(call)) => {
-                Box::pin(wasi_http_0_3::finish(guest, store, call, answer)).await
+                Box::pin(wasi_http_0_3::answer(guest, accessor, call, answer)).await
             }
             (World::WasiHttp02(guest), Begun::WasiHttp02(call)) => {
-                Box::pin(wasi_http_0_2::finish(guest, store, call, answer)).await
+                Box::pin(wasi_http_0_2::answer(guest, accessor, call, answer)).await
             }
             _ => Err(wasmtime::format_err!("a call of another world")),
+        }
+    }
+}
+
+impl Begun {
+    /// The task of the guest that works on the call.
+    pub(crate) fn task(&self) -> GuestTaskId {
+        match self {
+            Begun::Handler(call) => call.task(),
+            Begun::WasiHttp03(call) => call.task(),
+            Begun::WasiHttp02(call) => call.task(),
         }
     }
 }

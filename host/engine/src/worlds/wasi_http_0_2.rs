@@ -2,14 +2,13 @@
 
 use http::Request;
 use http_body_util::BodyExt;
-use wasmtime::Store;
-use wasmtime::component::{Resource, TypedFuncCallConcurrent};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Accessor, Resource, TypedFuncCallConcurrent};
 use wasmtime_wasi_http::WasiHttpView;
 use wharf_bindings::wasi_http_0_2::Proxy;
 use wharf_bindings::wasi_http_0_2::http::types::{IncomingRequest, ResponseOutparam, Scheme};
 use wharf_call::{Body, Failure, Kind};
 
-use super::settled;
 use crate::answer::Answer;
 use crate::request_body::{RequestBody, to_wasi};
 use crate::response_body::from_wasi;
@@ -21,7 +20,7 @@ pub(crate) type Begun =
 
 pub(super) fn begin(
     guest: &Proxy,
-    store: &mut Store<State>,
+    mut store: StoreContextMut<'_, State>,
     request: Request<RequestBody>,
     answer: Answer,
 ) -> wasmtime::Result<Begun> {
@@ -37,24 +36,19 @@ pub(super) fn begin(
     guest.wasi_http_incoming_handler().func_handle().start_call_concurrent(store, (request, out))
 }
 
-pub(super) async fn finish(
+pub(super) async fn answer(
     guest: &Proxy,
-    store: &mut Store<State>,
+    accessor: &Accessor<State>,
     call: Begun,
     answer: &Answer,
 ) -> wasmtime::Result<()> {
     let handle = guest.wasi_http_incoming_handler().func_handle();
-    store
-        .run_concurrent(async |accessor| {
-            handle.finish_call_concurrent(accessor, call).await?;
-            if !answer.given() {
-                answer.fail(
-                    Failure::new(Kind::InvalidResponse, "the plugin sent no response")
-                        .with_private("the handler returned without setting its response-outparam"),
-                );
-            }
-            settled(accessor, answer).await;
-            Ok(())
-        })
-        .await?
+    handle.finish_call_concurrent(accessor, call).await?;
+    if !answer.given() {
+        answer.fail(
+            Failure::new(Kind::InvalidResponse, "the plugin sent no response")
+                .with_private("the handler returned without setting its response-outparam"),
+        );
+    }
+    Ok(())
 }

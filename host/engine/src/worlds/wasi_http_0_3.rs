@@ -5,14 +5,13 @@ use std::pin::Pin;
 use http::uri::{Authority, Scheme};
 use http::{Request, Uri, header};
 use http_body_util::BodyExt;
-use wasmtime::component::{Resource, TypedFuncCallConcurrent};
-use wasmtime::{AsContextMut, Store};
+use wasmtime::component::{Accessor, GuestTaskId, Resource, TypedFuncCallConcurrent};
+use wasmtime::{AsContextMut, StoreContextMut};
 use wasmtime_wasi_http::{Error as HttpError, WasiHttpView, p3};
 use wharf_bindings::wasi_http_0_3::Service;
 use wharf_bindings::wasi_http_0_3::http::types::ErrorCode;
 use wharf_call::{Body, Failure, Kind};
 
-use super::settled;
 use crate::answer::Answer;
 use crate::request_body::{RequestBody, to_wasi};
 use crate::response_body::from_wasi;
@@ -32,7 +31,7 @@ pub(crate) struct Begun {
 
 pub(super) fn begin(
     guest: &Service,
-    store: &mut Store<State>,
+    mut store: StoreContextMut<'_, State>,
     mut request: Request<RequestBody>,
 ) -> wasmtime::Result<Begun> {
     make_absolute(&mut request);
@@ -45,30 +44,31 @@ pub(super) fn begin(
     Ok(Begun { call: handle.start_call_concurrent(store, (request,))?, received })
 }
 
-pub(super) async fn finish(
+impl Begun {
+    pub(super) fn task(&self) -> GuestTaskId {
+        self.call.task()
+    }
+}
+
+pub(super) async fn answer(
     guest: &Service,
-    store: &mut Store<State>,
+    accessor: &Accessor<State>,
     begun: Begun,
     answer: &Answer,
 ) -> wasmtime::Result<()> {
     let handle = guest.wasi_http_handler().func_handle();
     let Begun { call, received } = begun;
-    store
-        .run_concurrent(async |accessor| {
-            match handle.finish_call_concurrent(accessor, call).await? {
-                (Ok(response),) => {
-                    let response = accessor.with(|mut access| {
-                        let response = access.get().http().table.delete(response)?;
-                        response.into_http_with_getter(access.as_context_mut(), received, State::http)
-                    })?;
-                    answer.streamed(response.map(|body| Body::stream(body.map_err(from_wasi))));
-                }
-                (Err(code),) => answer.fail(lift_failure(&code)),
-            }
-            settled(accessor, answer).await;
-            Ok(())
-        })
-        .await?
+    match handle.finish_call_concurrent(accessor, call).await? {
+        (Ok(response),) => {
+            let response = accessor.with(|mut access| {
+                let response = access.get().http().table.delete(response)?;
+                response.into_http_with_getter(access.as_context_mut(), received, State::http)
+            })?;
+            answer.streamed(response.map(|body| Body::stream(body.map_err(from_wasi))));
+        }
+        (Err(code),) => answer.fail(lift_failure(&code)),
+    }
+    Ok(())
 }
 
 fn lift_failure(code: &ErrorCode) -> Failure {

@@ -20,6 +20,8 @@ pub struct RouteSpec {
     pub pattern: RoutePattern,
     /// Who answers.
     pub target: Arc<dyn HttpService>,
+    /// Whether the same request made twice is as good as once, whatever its method.
+    pub idempotent: bool,
 }
 
 /// Two routes that match the same requests, neither being more specific.
@@ -55,6 +57,7 @@ pub(crate) struct Route {
     pub(crate) pattern: RoutePattern,
     pub(crate) target: Arc<dyn HttpService>,
     pub(crate) metrics: RouteMetrics,
+    pub(crate) idempotent: bool,
     index: usize,
 }
 
@@ -94,7 +97,13 @@ impl RouteTable {
         for (index, spec) in specs.into_iter().enumerate() {
             let endpoint = table.tree(spec.host.as_ref()).endpoint(&spec.pattern);
             let metrics = RouteMetrics::register(spec.pattern.as_str(), spec.target.name());
-            let route = Arc::new(Route { pattern: spec.pattern, target: spec.target, metrics, index });
+            let route = Arc::new(Route {
+                pattern: spec.pattern,
+                target: spec.target,
+                metrics,
+                idempotent: spec.idempotent,
+                index,
+            });
             if let Some(other) = endpoint.overlapping(&spec.methods) {
                 ambiguities.push(Ambiguity {
                     first: other.index,
@@ -300,6 +309,7 @@ mod tests {
             methods,
             pattern: RoutePattern::parse(path).unwrap(),
             target: Arc::new(Named(text)),
+            idempotent: false,
         }
     }
 

@@ -50,6 +50,7 @@ fn unreachable_invocation() -> Invocation {
         params: Vec::new(),
         caller: None,
         peer: "127.0.0.1".into(),
+        idempotent: false,
         deadline: wharf_call::Deadline::NONE,
     }
 }

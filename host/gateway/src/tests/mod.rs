@@ -60,6 +60,7 @@ where
         methods: methods.map(|method| method.parse().unwrap()).collect(),
         pattern: RoutePattern::parse(path).unwrap(),
         target: Arc::new(Fake(fake)),
+        idempotent: false,
     }
 }
 

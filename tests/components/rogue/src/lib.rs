@@ -2,6 +2,8 @@
 //!
 //! It implements the bindings directly: the types of the SDK refuse most of this.
 
+use std::time::Duration;
+
 use shared::clock;
 use wharf::bindings::exports::wharf::plugin::{handler, lifecycle};
 use wharf::bindings::wharf::plugin::types::{Body, Context, Failure, Fields, Request, Response};
@@ -32,6 +34,10 @@ impl handler::Guest for Rogue {
             "/panic" => panic!("the rogue panics"),
             "/spin" => deep::spin(),
             "/alloc" => deep::hoard(),
+            "/wait" => {
+                clock::wait(Duration::from_millis(query.parse().unwrap_or(0))).await;
+                Ok(whole(200, vec![], "waited\n"))
+            }
             "/never" => {
                 clock::wait_forever().await;
                 Ok(whole(200, vec![], "at last\n"))

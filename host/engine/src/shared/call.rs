@@ -1,0 +1,169 @@
+//! The client's side of a call in an instance that it shares with others.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::Body as _;
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
+use wharf_call::{Body, Failure, Invocation, Kind};
+
+use super::drive::{Job, Work};
+use super::seats::Seats;
+use crate::answer::Answer;
+use crate::epoch::Meter;
+use crate::generation::Generation;
+use crate::instance::timeout;
+use crate::request_body::RequestBody;
+use crate::response_body::{ResponseBody, response_too_large};
+
+/// Serves one request beside others in an instance of `generation`.
+pub(crate) async fn call(
+    generation: Arc<Generation>,
+    request: Request<Body>,
+    mut invocation: Invocation,
+) -> Result<Response<Body>, Failure> {
+    RequestBody::check(request.body(), generation.plugin.limits.request_body_bytes)?;
+    invocation.deadline = invocation.deadline.narrow(Instant::now(), generation.plugin.limits.wall);
+    let Some(seats) = &generation.seats else {
+        return Err(Failure::new(Kind::Internal, Kind::Internal.title()).with_private("a pool without seats"));
+    };
+    let again = if generation.may_be_called_again { Again::of(&request, &invocation) } else { None };
+    match (attempt(&generation, seats, request, invocation).await, again) {
+        (Err(Refused::Lost(_, Lost { had_effects: false })), Some(Again { head, body, invocation })) => {
+            generation.metrics.called_again.increment(1);
+            let request = Request::from_parts(head, body);
+            attempt(&generation, seats, request, invocation).await.map_err(Refused::into_failure)
+        }
+        (answered, _) => answered.map_err(Refused::into_failure),
+    }
+}
+
+/// Another call ended the instance before this one had its answer.
+pub(super) struct Lost {
+    /// Whether the instance had an effect on anything outside of it while this call was in it.
+    pub(super) had_effects: bool,
+}
+
+/// Why there is no response.
+enum Refused {
+    Own(Failure),
+    Lost(Failure, Lost),
+}
+
+impl Refused {
+    fn into_failure(self) -> Failure {
+        match self {
+            Refused::Own(failure) | Refused::Lost(failure, _) => failure,
+        }
+    }
+}
+
+/// A call that may be made once more, because nobody could tell: its method is safe (RFC 9110, section 9.2.1) or its
+/// route is `idempotent`, its body is whole, and the client has seen nothing of an answer.
+struct Again {
+    head: Parts,
+    body: Body,
+    invocation: Invocation,
+}
+
+impl Again {
+    fn of(request: &Request<Body>, invocation: &Invocation) -> Option<Self> {
+        if !request.method().is_safe() && !invocation.idempotent {
+            return None;
+        }
+        let body = match request.body() {
+            Body::Empty => Body::Empty,
+            Body::Whole(bytes) => Body::Whole(bytes.clone()),
+            Body::Stream(_) => return None,
+        };
+        let mut head = Request::new(()).into_parts().0;
+        head.method = request.method().clone();
+        head.uri = request.uri().clone();
+        head.version = request.version();
+        head.headers = request.headers().clone();
+        Some(Again { head, body, invocation: invocation.clone() })
+    }
+}
+
+async fn attempt(
+    generation: &Arc<Generation>,
+    seats: &Seats,
+    request: Request<Body>,
+    invocation: Invocation,
+) -> Result<Response<Body>, Refused> {
+    let limits = &generation.plugin.limits;
+    let deadline = invocation.deadline;
+    let seat = seats.take(generation, deadline).await.map_err(Refused::Own)?;
+    let (jobs, gate) = seat.instance.way();
+    let answer = Answer::new();
+    // Whoever drops this future has given the call up.
+    let wanted = Wanted(Some(answer.clone()));
+    let meter = Arc::new(Meter::new(limits.cpu));
+    let (lost, was_lost) = oneshot::channel();
+    let (head, body) = request.into_parts();
+    let body = RequestBody::new(body, limits.request_body_bytes, meter.clone());
+    let job = Job {
+        request: Request::from_parts(head, body),
+        invocation,
+        answer: answer.clone(),
+        meter: meter.clone(),
+        lost,
+        work: Work::begin(seat, generation),
+    };
+    if jobs.send(job).is_err() {
+        let failure = Failure::new(Kind::Unavailable, "the plugin's instance ended").with_retry_after_s(1);
+        return Err(Refused::Lost(failure, Lost { had_effects: false }));
+    }
+    let answered = match deadline.instant() {
+        None => answer.taken().await,
+        Some(at) => match timeout_at(at.into(), answer.taken()).await {
+            Ok(answered) => answered,
+            Err(_) => {
+                gate.close();
+                let failure = timeout(limits.wall);
+                generation.metrics.ended(failure.kind());
+                return Err(Refused::Own(failure));
+            }
+        },
+    };
+    let response = answered.map_err(|failure| lift(failure, was_lost))?;
+    let (head, body) = response.into_parts();
+    let body = match body {
+        Body::Stream(stream) => {
+            wanted.by_the_reader_of_the_body();
+            ResponseBody::new(stream, limits, meter, answer).into_body()
+        }
+        whole if whole.size_hint().lower() > limits.response_body_bytes => {
+            return Err(Refused::Own(response_too_large(limits.response_body_bytes)));
+        }
+        whole => whole,
+    };
+    Ok(Response::from_parts(head, body))
+}
+
+fn lift(failure: Failure, mut lost: oneshot::Receiver<Lost>) -> Refused {
+    match lost.try_recv() {
+        Ok(lost) => Refused::Lost(failure, lost),
+        Err(_) => Refused::Own(failure),
+    }
+}
+
+/// Somebody waits for the answer.
+struct Wanted(Option<Answer>);
+
+impl Wanted {
+    fn by_the_reader_of_the_body(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        if let Some(answer) = self.0.take() {
+            answer.end();
+        }
+    }
+}
