@@ -201,10 +201,18 @@ impl Failure {
         failure
     }
 
+    /// The most of a private text that is kept, in bytes: it may quote a guest, and guests have much to say.
+    pub const PRIVATE_BYTES_MAX: usize = 8 << 10;
+
     /// Adds a text for the log.
     #[must_use]
     pub fn with_private(mut self, private: impl Into<String>) -> Self {
-        self.0.private = Some(private.into());
+        let mut private = private.into();
+        if private.len() > Self::PRIVATE_BYTES_MAX {
+            private.truncate(private.floor_char_boundary(Self::PRIVATE_BYTES_MAX));
+            private.push('…');
+        }
+        self.0.private = Some(private);
         self
     }
 
@@ -307,6 +315,13 @@ mod tests {
         assert_eq!(Failure::from_guest("not_found", "x".into(), None).kind(), Kind::NotFound);
         let fake = Failure::from_guest("overloaded", "x".into(), None);
         assert_eq!((fake.kind(), fake.origin()), (Kind::GuestFailed, Origin::Guest));
+    }
+
+    #[test]
+    fn of_a_long_private_text_the_beginning_is_kept() {
+        let failure = Failure::new(Kind::Internal, "sorry").with_private("é".repeat(100_000));
+        let kept = failure.private().expect("it has one");
+        assert_eq!(kept, "é".repeat(Failure::PRIVATE_BYTES_MAX / 2) + "…");
     }
 
     #[test]

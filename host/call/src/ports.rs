@@ -120,9 +120,18 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// The most of a message that is kept, in bytes. It goes to the log and into the plugin's status, and what it
+    /// quotes, such as names and a guest's own words, is as long as the component likes.
+    pub const MESSAGE_BYTES_MAX: usize = 16 << 10;
+
     /// A refusal of `stage`.
     pub fn new(stage: Stage, message: impl Into<String>) -> Self {
-        Refusal { stage, message: message.into() }
+        let mut message = message.into();
+        if message.len() > Self::MESSAGE_BYTES_MAX {
+            message.truncate(message.floor_char_boundary(Self::MESSAGE_BYTES_MAX));
+            message.push('…');
+        }
+        Refusal { stage, message }
     }
 }
 

@@ -22,6 +22,10 @@ use crate::metrics;
 /// What a guest may hand over in one write; more comes in the next.
 const WRITE_BYTES_MAX: usize = 64 << 10;
 
+/// What a trap's line in the log may have of its cause and of its backtrace.
+const TRAP_CAUSE_BYTES_MAX: usize = 1 << 10;
+const BACKTRACE_BYTES_MAX: usize = 16 << 10;
+
 /// How often it is said at most that lines were dropped.
 const REPORT_PERIOD: Duration = Duration::from_secs(1);
 
@@ -43,8 +47,10 @@ impl GuestLog {
         *self.request.lock() = request;
     }
 
-    /// The guest trapped.
+    /// The guest trapped. The names in its backtrace are as long as it likes.
     pub(crate) fn trap(&self, cause: &str, backtrace: &str) {
+        let cause = &cause[..cause.floor_char_boundary(TRAP_CAUSE_BYTES_MAX)];
+        let backtrace = &backtrace[..backtrace.floor_char_boundary(BACKTRACE_BYTES_MAX)];
         let request = self.request.lock().clone();
         tracing::error!(
             target: "wharf::guest",
