@@ -9,6 +9,7 @@ use wasmtime::component::wit_parser::{Resolve, WorldId, WorldKey};
 use wharf_call::ports::{Refusal, Stage};
 
 use crate::config::PluginConfig;
+use crate::framing;
 use crate::imports::{self, Offer};
 use crate::worlds::WorldKind;
 
@@ -97,6 +98,7 @@ impl Inspection {
 /// A valid component that the host cannot run is no error: see [`Inspection::problem`].
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
     refuse_by_name(bytes)?;
+    framing::check(bytes).map_err(refusal)?;
     // The decoder is given hostile bytes. A panic in it must not be one of the host's.
     let decoded = catch_unwind(AssertUnwindSafe(|| decode(bytes)));
     let (resolve, world) = match decoded {
@@ -184,7 +186,7 @@ fn describe(bytes: &[u8], resolve: &Resolve, id: WorldId) -> Inspection {
     let not_offered: Vec<&str> =
         imports.iter().filter(|i| i.need == Need::NotOffered).map(|i| i.interface.as_str()).collect();
     if problem.is_none() && !not_offered.is_empty() {
-        problem = Some(format!("it imports {}, which this host does not offer", not_offered.join(", ")));
+        problem = Some(format!("it imports {}, which this host does not offer", list(not_offered)));
     }
     Inspection {
         sha256: sha256_hex(bytes),
@@ -206,7 +208,6 @@ fn is_function(resolve: &Resolve, id: WorldId, key: &WorldKey) -> bool {
 /// The refusal of a component that is nothing the host knows: all that it exports and imports, and which
 /// part was expected.
 fn no_world(exports: &[String], imports: &[ImportUse]) -> String {
-    let list = |names: Vec<&str>| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
     let near = exports.iter().find_map(|name| WorldKind::near_miss(name));
     let reason = near.unwrap_or_else(|| {
         format!(
@@ -219,6 +220,25 @@ fn no_world(exports: &[String], imports: &[ImportUse]) -> String {
         list(exports.iter().map(String::as_str).collect()),
         list(imports.iter().map(|import| import.interface.as_str()).collect()),
     )
+}
+
+/// As many names as somebody reads, each as far as somebody reads it: a component may have a million, of 100 KB.
+fn list(names: Vec<&str>) -> String {
+    const NAMES_MAX: usize = 30;
+    const NAME_BYTES_MAX: usize = 200;
+    let shown: Vec<String> = names
+        .iter()
+        .take(NAMES_MAX)
+        .map(|name| match name.floor_char_boundary(NAME_BYTES_MAX) {
+            cut if cut < name.len() => format!("{}…", &name[..cut]),
+            _ => (*name).to_owned(),
+        })
+        .collect();
+    match names.len() {
+        0 => "nothing".to_owned(),
+        ..=NAMES_MAX => shown.join(", "),
+        more => format!("{} and {} more", shown.join(", "), more - NAMES_MAX),
+    }
 }
 
 fn need(interface: &str) -> Need {
@@ -274,6 +294,15 @@ mod tests {
         let problem = inspection.problem.expect("it has no world");
         assert!(problem.contains("wharf:plugin/handler@0.1.0"), "{problem}");
         assert!(problem.contains("exports: nothing"), "{problem}");
+    }
+
+    #[test]
+    fn a_list_of_names_is_as_long_as_somebody_reads() {
+        assert_eq!(list(vec![]), "nothing");
+        assert_eq!(list(vec!["a", "b"]), "a, b");
+        assert!(list(vec!["n"; 1_000]).ends_with("n, n and 970 more"));
+        let long = "é".repeat(1_000);
+        assert_eq!(list(vec![&long]), format!("{}…", "é".repeat(100)));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod compile;
 mod config;
 mod epoch;
 mod exchange;
+mod framing;
 mod generation;
 mod imports;
 mod inspect;
