@@ -28,7 +28,9 @@ mod dirs;
 mod egress;
 mod hostile;
 mod refusals;
+mod spinners;
 mod tcp;
+mod zoo;
 
 mod environment;
 mod keyvalue;

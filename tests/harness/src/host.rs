@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::watch;
 
 use crate::client::{self, Answer, Client, Protocol, RequestBody};
-use crate::{Admin, Finished, Log, TempDir, command, components, within};
+use crate::{Admin, Finished, Log, TempDir, command, components, process, within};
 
 /// How long a host may take until it serves: the first one builds and compiles its components.
 const START: Duration = Duration::from_secs(400);
@@ -31,6 +31,7 @@ pub struct HostBuilder {
     files: Vec<(String, Vec<u8>)>,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    one_core: bool,
 }
 
 impl HostBuilder {
@@ -44,6 +45,7 @@ impl HostBuilder {
             files: Vec::new(),
             args: ["--log", "json"].map(str::to_owned).to_vec(),
             env: Vec::new(),
+            one_core: false,
         }
     }
 
@@ -92,6 +94,13 @@ impl HostBuilder {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Lets the host run on one core only: whatever it does is done in turns.
+    #[must_use]
+    pub fn one_core(mut self) -> Self {
+        self.one_core = true;
         self
     }
 
@@ -146,7 +155,7 @@ impl App {
     pub async fn start(self) -> Host {
         let mut args = vec!["up".to_owned(), self.path().to_str().unwrap().to_owned()];
         args.extend(self.builder.args.iter().cloned());
-        let mut process = Process::spawn(&self.builder.binary, &args, &self.builder.env);
+        let mut process = Process::spawn(&self.builder, &args);
         let (http, admin) = process.addresses().await;
         Host { process, http, admin, app: self }
     }
@@ -178,7 +187,7 @@ impl Host {
     pub async fn spawn(binary: impl Into<PathBuf>, args: &[&str]) -> Host {
         let builder = HostBuilder::new(binary, "");
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let mut process = Process::spawn(&builder.binary, &args, &builder.env);
+        let mut process = Process::spawn(&builder, &args);
         let (http, admin) = process.addresses().await;
         Host { process, http, admin, app: App { dir: TempDir::new(), builder } }
     }
@@ -289,16 +298,18 @@ struct Process {
 }
 
 impl Process {
-    fn spawn(binary: &Path, args: &[String], env: &[(String, String)]) -> Self {
-        let mut child = Command::new(binary)
+    fn spawn(builder: &HostBuilder, args: &[String]) -> Self {
+        let mut command = Command::new(&builder.binary);
+        command
             .args(args)
             .env_remove("RUST_LOG")
-            .envs(env.iter().map(|(name, value)| (name, value)))
+            .envs(builder.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", binary.display()));
+            .stderr(Stdio::piped());
+        let spawned =
+            if builder.one_core { process::on_one_core(|| command.spawn()) } else { command.spawn() };
+        let mut child = spawned.unwrap_or_else(|error| panic!("{}: {error}", builder.binary.display()));
         let pid = child.id();
         let stdout = Log::read(child.stdout.take().unwrap());
         let stderr = Log::read(child.stderr.take().unwrap());

@@ -34,6 +34,8 @@ pub struct Report {
     pub answers: BTreeMap<Seen, u64>,
     /// The longest time from the moment that a request was due to the end of its answer.
     pub latency_max: Duration,
+    /// These times, of all requests that got a complete answer.
+    latencies: Vec<Duration>,
 }
 
 #[derive(Debug)]
@@ -95,8 +97,23 @@ impl Report {
     /// The report, which must be one without failures.
     #[track_caller]
     pub fn expect_no_failures(self) -> Report {
-        assert!(self.failures.is_empty(), "{self:#?}");
+        assert!(
+            self.failures.is_empty(),
+            "{} of {} failed: {:#?}",
+            self.failures.values().sum::<u64>(),
+            self.sent,
+            self.failures
+        );
         self
+    }
+
+    /// Within which time this share of the answers was complete, in percent, counted as in
+    /// [`Report::latency_max`]; zero when there was none.
+    pub fn percentile(&self, percent: usize) -> Duration {
+        let mut latencies = self.latencies.clone();
+        latencies.sort_unstable();
+        let rank = (latencies.len() * percent).div_ceil(100).saturating_sub(1);
+        latencies.get(rank).copied().unwrap_or_default()
     }
 }
 
@@ -123,7 +140,10 @@ async fn work(shared: Arc<Shared>) {
         report.sent += 1;
         report.latency_max = report.latency_max.max(due.elapsed());
         match outcome {
-            Ok(seen) => *report.answers.entry(seen).or_default() += 1,
+            Ok(seen) => {
+                report.latencies.push(due.elapsed());
+                *report.answers.entry(seen).or_default() += 1;
+            }
             Err(reason) => {
                 client = None;
                 *report.failures.entry(reason).or_default() += 1;

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// The memory that is resident now, in bytes.
 pub fn rss_bytes(pid: u32) -> u64 {
@@ -24,6 +25,26 @@ pub fn open_files(pid: u32) -> usize {
 pub fn limit_open_files(pid: u32, most: u64) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     prlimit(pid, Resource::Nofile, Rlimit { current: Some(most), maximum: Some(most) }).unwrap();
+}
+
+/// Runs `start` on a thread that is bound to one of the cores that this process may use: what it starts is
+/// bound to it as well, with all threads that it will ever have.
+pub fn on_one_core<T: Send>(start: impl FnOnce() -> T + Send) -> T {
+    let bound = || {
+        let allowed = sched_getaffinity(None).unwrap();
+        let core = (0..CpuSet::MAX_CPU).find(|core| allowed.is_set(*core)).unwrap();
+        let mut one = CpuSet::new();
+        one.set(core);
+        sched_setaffinity(None, &one).unwrap();
+        start()
+    };
+    std::thread::scope(|scope| scope.spawn(bound).join()).unwrap()
+}
+
+/// On how many cores `pid` may run.
+pub fn cores(pid: u32) -> u32 {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    sched_getaffinity(pid).unwrap().count()
 }
 
 /// How many threads there are.
