@@ -1,0 +1,4 @@
+;; attacks: the lowering of a request: the guest's allocator gives odd addresses
+;; expect: 500 guest_trapped
+;; then: silent
+(func $realloc (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4097))

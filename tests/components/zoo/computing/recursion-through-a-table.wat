@@ -1,0 +1,16 @@
+;; attacks: the stack: two functions with large frames call each other through a table
+;; expect: 500 guest_trapped
+(type $step (func (param i64 i64 i64 i64 i64 i64 i64 i64) (result i64)))
+(table $steps 2 2 funcref)
+(elem (i32.const 0) $left $right)
+(func $left (type $step)
+  (i64.add (local.get 7) (call_indirect $steps (type $step)
+    (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5) (local.get 6) (local.get 7)
+    (local.get 0) (i32.const 1))))
+(func $right (type $step)
+  (i64.mul (local.get 7) (call_indirect $steps (type $step)
+    (local.get 7) (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5)
+    (local.get 6) (i32.const 0))))
+(func $attack (param i32) (result i32)
+  (i32.wrap_i64 (call $left (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4) (i64.const 5)
+    (i64.const 6) (i64.const 7) (i64.const 8))))

@@ -1,0 +1,4 @@
+;; attacks: the wall: it blocks in a host call for thirty-six years
+;; expect: 504 timeout
+;; guest: zoo-handler
+;; request: GET /block 0

@@ -1,0 +1,5 @@
+;; attacks: the log: twenty thousand lines
+;; expect: 200
+;; guest: zoo-handler
+;; request: GET /lines 0
+;; limits: cpu = "10s"; wall = "10s"

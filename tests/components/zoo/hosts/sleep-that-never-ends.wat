@@ -1,0 +1,4 @@
+;; attacks: the wall: the thread of the guest sleeps
+;; expect: 504 timeout
+;; guest: zoo-handler
+;; request: GET /sleep 0

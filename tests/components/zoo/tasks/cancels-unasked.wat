@@ -1,0 +1,4 @@
+;; attacks: the answer: the task says that it was cancelled, and nobody has cancelled it
+;; expect: 500 guest_trapped
+(func $attack (param i32) (result i32) (call $task-cancel) (i32.const 0))
+(func $callback (export "callback") (param i32 i32 i32) (result i32) (unreachable))

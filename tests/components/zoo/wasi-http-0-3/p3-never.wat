@@ -1,0 +1,4 @@
+;; attacks: the wall: it waits for ever
+;; expect: 504 timeout
+;; guest: zoo-wasi-http-0-3
+;; request: GET /never 0
