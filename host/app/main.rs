@@ -6,6 +6,7 @@ mod buckets;
 mod build;
 mod check;
 mod cli;
+mod compile_worker;
 mod component;
 mod manifest;
 mod progress;
@@ -25,5 +26,9 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Not for people, and so no part of the command line: the host starts itself to compile.
+    if compile_worker::is_asked_for() {
+        return wharf_engine::compile_worker();
+    }
     cli::main()
 }

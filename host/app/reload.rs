@@ -269,9 +269,10 @@ impl Reloader {
         let source = entry.component.display().to_string();
         let bytes = read(entry).await.inspect_err(|refusal| plugin.refused(&source, refusal))?;
         let digest = sha256_hex(&bytes);
-        let candidate = if known != Some(&digest) {
+        let serves = plugin.config();
+        let candidate = if known != Some(&digest) || serves.debug_info != entry.config.debug_info {
             self.prepare(&plugin, entry, bytes, &source).await?
-        } else if plugin.config() != entry.config {
+        } else if serves != entry.config {
             plugin.prepare(entry.config.clone(), plugin.artifact(), "wharf.toml").await?
         } else {
             return Ok((Prepared::Same(plugin), digest));
@@ -367,6 +368,18 @@ impl Control for Controls {
         Box::pin(to_its_end(async move { reloader.rollback_from_admin(&name).await }))
     }
 
+    fn profile<'a>(&'a self, name: &'a str, time: Duration) -> BoxFuture<'a, Result<Bytes, Refusal>> {
+        Box::pin(async move {
+            let plugin = self.0.plugin(name).ok_or_else(|| {
+                Refusal::new(
+                    Stage::Find,
+                    format!("there is no plugin {name:?}; `wharf plugin list` shows them"),
+                )
+            })?;
+            plugin.profile(time).await
+        })
+    }
+
     fn readiness(&self) -> Result<(), String> {
         match *self.0.phase.lock() {
             Phase::Ready => Ok(()),
@@ -417,7 +430,7 @@ async fn read(entry: &PluginEntry) -> Result<Bytes, Refusal> {
 
 async fn compile(engine: &Engine, entry: &PluginEntry, bytes: Bytes) -> Result<Arc<Artifact>, Refusal> {
     crate::component::check_pin(entry, &bytes)?;
-    engine.compile(bytes).await
+    engine.compile(bytes, entry.config.debug_info).await
 }
 
 fn now_s() -> u64 {

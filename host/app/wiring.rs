@@ -10,12 +10,13 @@ use tokio::net::TcpListener;
 use wharf_admin::{AdminServer, Token};
 use wharf_budget::Budget;
 use wharf_call::Memory;
-use wharf_engine::{Engine, Ports};
+use wharf_engine::{Engine, EngineConfig, Ports};
 use wharf_gateway::{Gateway, Listener, Routes};
 use wharf_telemetry::Telemetry;
 use wharf_upstream::Upstream;
 
 use crate::buckets::Buckets;
+use crate::compile_worker;
 use crate::manifest::Manifest;
 use crate::reload::{Controls, Reloader};
 use crate::watch::Watcher;
@@ -57,7 +58,12 @@ impl Host {
         let buckets = Buckets::new(&manifest);
         let outbound = Arc::new(Upstream::new(wharf_upstream::Config::default(), memory.clone()));
         let ports = Ports { memory: memory.clone(), outbound, key_value: buckets.clone() };
-        let engine = Engine::new(manifest.engine.clone(), ports).map_err(one)?;
+        let engine = EngineConfig {
+            compile_command: Some(compile_worker::command()),
+            core_dumps_dir: data.join("cores"),
+            ..manifest.engine.clone()
+        };
+        let engine = Engine::new(engine, ports).map_err(one)?;
 
         let http_config = manifest.http.clone();
         let admin_listen = manifest.admin.listen;

@@ -17,6 +17,7 @@ mod foreign;
 mod serve;
 
 mod cache;
+mod compile;
 mod concurrency;
 mod lifecycle;
 mod pools;
@@ -38,7 +39,9 @@ mod sdk;
 
 mod admin;
 mod logs;
+mod profile;
 mod shutdown;
+mod traps;
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::json;
 use wharf_call::ports::{PluginStatus, Refusal, Stage};
@@ -19,6 +20,11 @@ use crate::problem::Problem;
 
 /// How long a client may take to send a component.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a profile may be recorded, in seconds.
+const PROFILE_SECONDS: RangeInclusive<u64> = 1..=300;
+/// How long one is recorded when the client does not say.
+const PROFILE_DEFAULT: Duration = Duration::from_secs(10);
 
 /// Who sent a request.
 #[derive(Clone, Copy)]
@@ -32,6 +38,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/plugins", get(list))
         .route("/plugins/{name}", get(show).put(load))
         .route("/plugins/{name}/rollback", post(rollback))
+        .route("/plugins/{name}/profile", post(profile))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method; see Allow")
@@ -99,6 +106,40 @@ async fn rollback(
         return write.denied(problem);
     }
     write.done(shared.control.rollback(&name).await)
+}
+
+/// Records what a plugin computes, for `?seconds=N`.
+async fn profile(
+    State(shared): State<Arc<Shared>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    Path(name): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let write = Write { peer, action: "profile", plugin: &name };
+    if let Err(problem) = authorize(&shared.config, &headers) {
+        return write.denied(problem);
+    }
+    let Some(time) = profile_time(uri.query()) else {
+        let (min, max) = (PROFILE_SECONDS.start(), PROFILE_SECONDS.end());
+        let detail = format!("the query may say seconds=N, with N from {min} to {max}");
+        return write.denied(Problem::new(StatusCode::BAD_REQUEST, detail));
+    };
+    match shared.control.profile(&name, time).await {
+        Ok(profile) => {
+            let (seconds, bytes) = (time.as_secs(), profile.len());
+            tracing::info!(target: "wharf::admin", %peer, action = "profile", plugin = name, seconds, bytes, "done");
+            ([(CONTENT_TYPE, "application/json")], profile).into_response()
+        }
+        Err(refusal) => write.done(Err(refusal)),
+    }
+}
+
+/// How long a recording is to be; `None` when the query says something else.
+fn profile_time(query: Option<&str>) -> Option<Duration> {
+    let Some(query) = query.filter(|query| !query.is_empty()) else { return Some(PROFILE_DEFAULT) };
+    let seconds = query.strip_prefix("seconds=")?.parse().ok()?;
+    PROFILE_SECONDS.contains(&seconds).then(|| Duration::from_secs(seconds))
 }
 
 /// The whole body, or why not. Nothing happens to a plugin before the last byte is here.

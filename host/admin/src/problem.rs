@@ -27,11 +27,12 @@ impl Problem {
     }
 }
 
-/// What is not there is a 404; everything else is a request that was understood and not carried out.
+/// What is not there is a 404, what has to wait for something a 409; everything else is a request that was understood and not carried out.
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let status = match refusal.stage {
             Stage::Find => StatusCode::NOT_FOUND,
+            Stage::Profile => StatusCode::CONFLICT,
             Stage::Manifest
             | Stage::Read
             | Stage::Inspect

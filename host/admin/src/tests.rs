@@ -77,6 +77,16 @@ impl Control for Fake {
         })
     }
 
+    fn profile<'a>(&'a self, name: &'a str, time: Duration) -> BoxFuture<'a, Result<Bytes, Refusal>> {
+        Box::pin(async move {
+            self.find(name)?;
+            match time.as_secs() {
+                300 => Err(Refusal::new(Stage::Profile, "there is a recording already")),
+                seconds => Ok(format!("{{\"seconds\":{seconds}}}").into()),
+            }
+        })
+    }
+
     fn readiness(&self) -> Result<(), String> {
         if self.unready.load(Ordering::Relaxed) { Err("it drains".into()) } else { Ok(()) }
     }
@@ -210,11 +220,33 @@ async fn a_refusal_names_its_stage() {
 }
 
 #[tokio::test]
+async fn a_profile_is_recorded_for_as_long_as_the_query_says() {
+    let host = Host::start().await;
+    let profile = async |query: &str| {
+        let token = host.token.secret();
+        let head = format!(
+            "POST /plugins/notes/profile{query} HTTP/1.1\nhost: localhost\nauthorization: Bearer {token}"
+        );
+        host.send(&head, "").await
+    };
+    for (query, seconds) in [("", 10), ("?", 10), ("?seconds=1", 1), ("?seconds=299", 299)] {
+        let answer = profile(query).await;
+        assert_eq!((answer.status, answer.json()), (200, json!({ "seconds": seconds })), "{query}");
+    }
+    for query in ["?seconds=0", "?seconds=301", "?seconds=", "?seconds=1&x=y", "?minutes=1", "?seconds=-1"] {
+        let answer = profile(query).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(answer.problem().contains("from 1 to 300"), "{query}");
+    }
+    assert_eq!(profile("?seconds=300").await.status, 409);
+}
+
+#[tokio::test]
 async fn a_write_without_the_token_changes_nothing_and_says_where_it_is() {
     let host = Host::start().await;
     let wrong = format!("authorization: Bearer {}", "0".repeat(64));
     for header in ["x-none: 1", "authorization: Bearer", "authorization: Basic abc", &wrong] {
-        for request in ["PUT /plugins/notes", "POST /plugins/notes/rollback"] {
+        for request in ["PUT /plugins/notes", "POST /plugins/notes/rollback", "POST /plugins/notes/profile"] {
             let head = format!("{request} HTTP/1.1\nhost: localhost\ncontent-length: 0\n{header}");
             let answer = host.send(&head, "").await;
             assert_eq!(answer.status, 401, "{header}");

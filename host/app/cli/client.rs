@@ -17,8 +17,8 @@ use crate::manifest::Manifest;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Compiling a large component is the longest thing that a host may be asked for.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
-/// No answer of the admin API is larger.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// No answer of the admin API is larger; the largest ones are profiles.
+const ANSWER_BYTES_MAX: usize = 72 << 20;
 
 /// The admin API of a running host.
 pub(super) struct Client {
@@ -47,6 +47,18 @@ impl Client {
 
     /// Asks for something and gives its JSON. The error is the host's own reason.
     pub(super) fn send(&self, method: Method, path: &str, body: Bytes) -> Result<serde_json::Value, Failed> {
+        let body = self.fetch(method, path, body, ANSWER_TIMEOUT)?;
+        serde_json::from_slice(&body).map_err(|_| self.is_no_host(StatusCode::OK))
+    }
+
+    /// Asks for something that takes up to `timeout`, and gives the answer as it is.
+    pub(super) fn fetch(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Bytes, Failed> {
         let mut request = Request::builder().method(&method).uri(path).header(HOST, &self.authority);
         if method != Method::GET {
             let token = self.token.as_ref().map_err(|error| {
@@ -57,23 +69,29 @@ impl Client {
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.secret()));
         }
         let request = request.body(Full::new(body)).map_err(Failed::new)?;
-        let (status, body) = super::runtime()?.block_on(self.exchange(request))?;
-        let json: serde_json::Value = serde_json::from_slice(&body).map_err(|_| {
-            Failed::new(format!("what answers at {} ({status}) is not a wharf admin API", self.authority))
-        })?;
+        let (status, body) = super::runtime()?.block_on(self.exchange(request, timeout))?;
         if status.is_success() {
-            return Ok(json);
+            return Ok(body);
         }
+        let json: serde_json::Value = serde_json::from_slice(&body).map_err(|_| self.is_no_host(status))?;
         let detail = json["detail"].as_str().unwrap_or("the host did not say why");
         Err(match json["stage"].as_str() {
-            Some("find") | None => Failed::new(detail),
+            Some("find" | "profile") | None => Failed::new(detail),
             Some(stage) => {
                 Failed::new(format!("refused at {stage}: {detail}\nThe generation before goes on serving."))
             }
         })
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failed> {
+    fn is_no_host(&self, status: StatusCode) -> Failed {
+        Failed::new(format!("what answers at {} ({status}) is not a wharf admin API", self.authority))
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        timeout: Duration,
+    ) -> Result<(StatusCode, Bytes), Failed> {
         let unreachable = |why: String| {
             let authority = &self.authority;
             Failed::new(format!(
@@ -97,11 +115,9 @@ impl Client {
             let body = body.map_err(|error| Failed::new(format!("the host's answer broke off: {error}")))?;
             Ok((status, body.to_bytes()))
         };
-        match tokio::time::timeout(ANSWER_TIMEOUT, exchange).await {
+        match tokio::time::timeout(timeout, exchange).await {
             Ok(answer) => answer,
-            Err(_) => {
-                Err(Failed::new(format!("the host did not answer within {} s", ANSWER_TIMEOUT.as_secs())))
-            }
+            Err(_) => Err(Failed::new(format!("the host did not answer within {} s", timeout.as_secs()))),
         }
     }
 }

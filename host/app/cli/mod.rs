@@ -15,6 +15,7 @@ mod inspect;
 mod manual;
 mod new;
 mod plugin;
+mod profile;
 mod sdk;
 mod up;
 
@@ -43,6 +44,7 @@ Examples:
   wharf inspect notes.wasm         what a component is, and what it would need
   wharf plugin list                what the running host of this folder serves
   wharf plugin load notes new.wasm swap to another component, without a dropped request
+  wharf profile notes              what it computes, for the Firefox profiler
 
 Exit codes: 0 it worked, 1 it failed, 2 the command line is wrong."
 )]
@@ -66,6 +68,8 @@ enum Command {
     /// List, load and roll back the plugins of a running host
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Record what a plugin of a running host computes, for the Firefox profiler
+    Profile(ProfileArgs),
     /// Show and update a project's copy of the SDK
     #[command(subcommand)]
     Sdk(SdkCommand),
@@ -231,6 +235,29 @@ The old generation serves until the new one has been compiled, instantiated and 
     },
 }
 
+/// `wharf profile`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The stack of the plugin's code is sampled whenever a tick of the host ([engine] tick, 1 ms) finds it running, in all of its instances, while the host goes on serving. Only this plugin's calls pay for it, and only while it is recorded. Build the plugin with its function names: Cargo's profile must not have strip = true.
+
+The file is a JSON document for https://profiler.firefox.com, which shows it as a call tree and a flame graph; it stays in your browser.
+
+Examples:
+  wharf profile notes
+  wharf profile notes --seconds 60 --output notes.json")]
+struct ProfileArgs {
+    /// The plugin's name in wharf.toml
+    name: String,
+    /// How long to record, in seconds, 1 to 300
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
+    seconds: u64,
+    /// The file to write
+    #[arg(long, value_name = "FILE", default_value = "profile.json")]
+    output: PathBuf,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
 #[derive(Debug, Subcommand)]
 enum SdkCommand {
     /// Show which SDK the project has, and which one this wharf carries
@@ -303,6 +330,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Plugin(PluginCommand::List { host }) => plugin::list(&host),
         Command::Plugin(PluginCommand::Load { name, file, host }) => plugin::load(&host, &name, &file),
         Command::Plugin(PluginCommand::Rollback { name, host }) => plugin::rollback(&host, &name),
+        Command::Profile(args) => profile::run(&args),
         Command::Sdk(SdkCommand::Show(project)) => sdk::show(&project),
         Command::Sdk(SdkCommand::Update { project, force }) => sdk::refresh(&project, force),
         Command::Doctor(args) => doctor::run(&args),

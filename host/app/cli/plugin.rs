@@ -55,7 +55,7 @@ fn read<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Failed> {
 }
 
 /// The path of a plugin. A name that is none of ours must not become another path.
-fn path(name: &str, rest: &str) -> String {
+pub(super) fn path(name: &str, rest: &str) -> String {
     let mut path = "/plugins/".to_owned();
     for byte in name.bytes() {
         match byte {

@@ -125,6 +125,9 @@ pub(super) const KEYS: &[Key] = keys! {
         "memory": Size(64 * KIB, 4 * GIB), "\"256MiB\"", "The ceiling of every plugin's `limits.memory`.";
         "component_bytes": Size(KIB, GIB), "\"64MiB\"", "The largest component.";
         "tick": Time(1, 10), "\"1ms\"", "How often a running guest is interrupted.";
+        "compile_time": Time(100, HOUR), "\"1m\"", "How long compiling one component may take.";
+        "compile_memory": Size(64 * MIB, 64 * GIB), "\"2GiB\"", "What compiling one component may allocate.";
+        "core_dump_bytes": Size(MIB, TIB), "\"1GiB\"", "What the core dumps of all plugins may have together; the oldest are removed.";
         "cache": Path, "`cache` in `app.data`" e.g. "\".wharf/cache\"", "Where compiled components are kept.";
     }
     "memory" {
@@ -149,6 +152,8 @@ pub(super) const KEYS: &[Key] = keys! {
         "sha256": Text, "none" e.g. "\"<64 hex digits>\"", "Refuses a file with another digest.";
         "build": Text, "none" e.g. "\"cargo build --release --target wasm32-wasip2\"", "The command that makes the component, run in the manifest's folder.";
         "config": TextTable, "none" e.g. "{ title = \"My notes\" }", "Offered to the plugin as `wasi:config/store`.";
+        "debug_info": Flag, "false", "Keeps the component's DWARF, for source lines in backtraces; only of a plugin that is trusted.";
+        "core_dumps": Count(0, 100), "0", "How many core dumps of its traps are kept, the newest; see [Core dumps](#core-dumps).";
         "grants": Table, "nothing" e.g. "{ env = {} }", "What the plugin may use; see below.";
         "limits": Table, "see below" e.g. "{ memory = \"64MiB\" }", "What the plugin may use up; see below.";
         "pool": Table, "see below" e.g. "{ max = 64 }", "How its instances are kept; see below.";

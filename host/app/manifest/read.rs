@@ -229,6 +229,12 @@ fn read_engine(problems: &mut Problems<'_>, engine: &Section<'_>, dir: &Path, da
         memory_bytes_max: number(engine.size(problems, "memory"), default.memory_bytes_max),
         component_bytes_max: number(engine.size(problems, "component_bytes"), default.component_bytes_max),
         tick: engine.duration(problems, "tick").unwrap_or(default.tick),
+        compile_time: engine.duration(problems, "compile_time").unwrap_or(default.compile_time),
+        compile_memory_bytes: number(engine.size(problems, "compile_memory"), default.compile_memory_bytes),
+        core_dump_bytes_max: number(engine.size(problems, "core_dump_bytes"), default.core_dump_bytes_max),
+        // The wiring knows which program compiles, and where the data is if not where the file says.
+        compile_command: None,
+        core_dumps_dir: data.join("cores"),
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -106,6 +107,10 @@ pub trait Control: Send + Sync + 'static {
     /// Swaps back to the component that served before the current one, as a new generation.
     fn rollback<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<PluginStatus, Refusal>>;
 
+    /// Records what the plugin `name` computes for as long as `time`, at most five minutes: a profile in the JSON
+    /// format of the Firefox profiler. Dropping the future ends the recording.
+    fn profile<'a>(&'a self, name: &'a str, time: Duration) -> BoxFuture<'a, Result<Bytes, Refusal>>;
+
     /// Whether requests can be served now; the text says why not.
     fn readiness(&self) -> Result<(), String>;
 }
@@ -143,7 +148,7 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// The steps on the way to a new generation, in their order.
+/// The steps on the way to a new generation, in their order, then what else can be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -165,6 +170,8 @@ pub enum Stage {
     Start,
     /// `lifecycle.health` failed.
     Health,
+    /// What a plugin computes could not be recorded.
+    Profile,
 }
 
 impl Stage {
@@ -180,6 +187,7 @@ impl Stage {
             Stage::Instantiate => "instantiate",
             Stage::Start => "start",
             Stage::Health => "health",
+            Stage::Profile => "profile",
         }
     }
 }

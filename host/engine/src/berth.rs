@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::capabilities::Ports;
+use crate::cores::Cores;
 use crate::log_gate::LogGate;
+use crate::profile::Profiling;
 
 /// How often refusals of one kind are worth a line.
 const REFUSAL_PERIOD: Duration = Duration::from_secs(1);
@@ -18,11 +20,19 @@ pub(crate) struct Berth {
     pub(crate) ports: Ports,
     pub(crate) log: LogGate,
     pub(crate) refusals: Refusals,
+    pub(crate) profiling: Profiling,
+    pub(crate) cores: Arc<Cores>,
 }
 
 impl Berth {
-    pub(crate) fn new(ports: Ports) -> Arc<Self> {
-        Arc::new(Berth { ports, log: LogGate::default(), refusals: Refusals::default() })
+    pub(crate) fn new(ports: Ports, cores: Arc<Cores>) -> Arc<Self> {
+        Arc::new(Berth {
+            ports,
+            log: LogGate::default(),
+            refusals: Refusals::default(),
+            profiling: Profiling::default(),
+            cores,
+        })
     }
 }
 

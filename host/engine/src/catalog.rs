@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use http::{Request, Response};
 use parking_lot::Mutex;
 use wharf_call::ports::{GenerationStatus, PluginStatus, Refusal, RefusedLoad, Stage};
@@ -14,6 +16,7 @@ use crate::config::PluginConfig;
 use crate::exchange;
 use crate::generation::{Generation, now_s};
 use crate::metrics;
+use crate::profile;
 use crate::runtime::Artifact;
 use crate::shared;
 
@@ -57,7 +60,7 @@ impl Plugin {
         source: &str,
     ) -> Result<Arc<Self>, Refusal> {
         let name = config.name.clone();
-        let berth = Berth::new(artifact.ports().clone());
+        let berth = Berth::new(artifact.ports().clone(), artifact.cores().clone());
         let first = Generation::prepare(1, Arc::new(config), artifact, source.to_owned(), berth.clone())
             .await
             .inspect_err(|refusal| report(&name, source, refusal))?;
@@ -162,6 +165,17 @@ impl Plugin {
     /// The component of the serving generation.
     pub fn artifact(&self) -> Arc<Artifact> {
         self.serving.load().artifact.clone()
+    }
+
+    /// Records what the serving generation computes for as long as `time`: a profile in the JSON format of the
+    /// Firefox profiler. What a generation that is swapped in meanwhile computes is not in it. Dropping the future
+    /// ends the recording.
+    ///
+    /// # Errors
+    /// [`Stage::Profile`] when one is being recorded already, or there is no memory for it.
+    pub async fn profile(&self, time: Duration) -> Result<Bytes, Refusal> {
+        let serving = self.serving.load_full();
+        profile::record(&self.berth, serving.number, serving.artifact.clone(), &self.name, time).await
     }
 
     /// Instances of all generations that are still there.

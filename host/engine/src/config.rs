@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::compile::CompileCommand;
 use wharf_call::{EgressGrants, EgressLimits, PeerGrants};
 
 /// The `[engine]` section of the manifest: ceilings that are fixed when the host starts.
@@ -20,6 +21,17 @@ pub struct EngineConfig {
     pub component_bytes_max: u64,
     /// How often a running guest is interrupted to see whether it may go on. Default 1 ms; 1 to 10 ms.
     pub tick: Duration,
+    /// How long compiling one component may take. Default 60 s; 100 ms to 1 h.
+    pub compile_time: Duration,
+    /// How much memory compiling one component may take, in bytes. Default 2 GiB; 64 MiB to 64 GiB.
+    pub compile_memory_bytes: u64,
+    /// Where core dumps are kept, 0700: a directory for each plugin. Default `<app.data>/cores`.
+    pub core_dumps_dir: PathBuf,
+    /// What they may have together, in bytes; the oldest are removed. Default 1 GiB; 1 MiB to 1 TiB.
+    pub core_dump_bytes_max: u64,
+    /// What is started to compile, within the two limits above. `None`, the default, compiles in this process,
+    /// where neither holds.
+    pub compile_command: Option<CompileCommand>,
 }
 
 impl Default for EngineConfig {
@@ -30,6 +42,11 @@ impl Default for EngineConfig {
             memory_bytes_max: 256 << 20,
             component_bytes_max: 64 << 20,
             tick: Duration::from_millis(1),
+            compile_time: Duration::from_secs(60),
+            compile_memory_bytes: 2 << 30,
+            core_dumps_dir: PathBuf::from(".wharf/cores"),
+            core_dump_bytes_max: 1 << 30,
+            compile_command: None,
         }
     }
 }
@@ -45,6 +62,11 @@ pub struct PluginConfig {
     pub limits: Limits,
     /// How its instances are kept.
     pub pool: PoolConfig,
+    /// Whether the component's DWARF is kept, for source lines in backtraces. A trap then takes as long to report as
+    /// there is DWARF, on a thread that serves. Default false.
+    pub debug_info: bool,
+    /// How many core dumps are kept, the newest; none are written without any. Default 0, 0 to 100.
+    pub core_dumps: u32,
 }
 
 /// `[plugin.NAME.grants]`. What is not listed does not exist for the plugin.

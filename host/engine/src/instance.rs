@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::Request;
 use wasmtime::component::InstancePre;
-use wasmtime::{AsContextMut, Store};
+use wasmtime::{AsContextMut, Store, WasmCoreDump};
 use wharf_bindings::lifecycle_0_1::wharf::plugin::types::Failure as HookFailure;
 use wharf_call::{Body, Failure, Invocation, Kind};
 
@@ -15,8 +15,10 @@ use crate::answer::Answer;
 use crate::berth::Berth;
 use crate::capabilities::Capabilities;
 use crate::config::PluginConfig;
+use crate::cores::Mourned;
 use crate::epoch::{CpuExceeded, Meter};
 use crate::limits::Denied;
+use crate::profile::Profiling;
 use crate::request_body::RequestBody;
 use crate::shared::Ledger;
 use crate::state::State;
@@ -28,7 +30,7 @@ const HOSTCALL_BYTES_MIN: usize = 1 << 20;
 const COMPONENT_HANDLES_MAX: usize = 10_000;
 
 pub(crate) struct Instance {
-    store: Store<State>,
+    store: Mourned,
     exports: Loaded,
     /// Calls that were begun.
     calls: u32,
@@ -91,6 +93,9 @@ impl Instance {
                     ledger.tick(&stack)?;
                 }
             }
+            if store.data().berth.profiling.is_on() {
+                Profiling::sample(&store);
+            }
             // Through the scheduler's queue: wasmtime's own yield lands in tokio's LIFO slot, where a
             // spinning guest would find itself again and again.
             Ok(wasmtime::UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
@@ -106,8 +111,12 @@ impl Instance {
             within(plugin.limits.wall, Metered { meter, call: pin!(instantiate) }).await
         };
         match instantiated.and_then(|loaded| loaded.map_err(Ended::Trapped)) {
-            Ok(exports) => Ok(Instance { store, exports, calls: 0 }),
-            Err(ended) => Err(ended.into_failure(&mut store)),
+            Ok(exports) => Ok(Instance { store: Mourned::new(store), exports, calls: 0 }),
+            Err(ended) => {
+                let failure = ended.into_failure(&mut store);
+                drop(Mourned::new(store));
+                Err(failure)
+            }
         }
     }
 
@@ -252,7 +261,11 @@ impl Ended {
         if let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() {
             state.log.trap(&cause, &backtrace.to_string());
         }
-        if error.is::<CpuExceeded>() {
+        let computed_too_long = error.is::<CpuExceeded>();
+        if state.plugin.core_dumps > 0 {
+            state.core_dump = error.downcast::<WasmCoreDump>().ok();
+        }
+        if computed_too_long {
             return cpu_exceeded();
         }
         match state.limiter.take_denied() {

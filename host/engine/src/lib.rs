@@ -15,6 +15,7 @@ mod capabilities;
 mod catalog;
 mod compile;
 mod config;
+mod cores;
 mod epoch;
 mod exchange;
 mod framing;
@@ -29,6 +30,7 @@ mod metrics;
 mod pipe;
 #[doc(hidden)] // For the benchmark, which compares it with simpler ones.
 pub mod pool;
+mod profile;
 mod request_body;
 mod response_body;
 mod restarts;
@@ -40,6 +42,7 @@ mod worlds;
 
 pub use capabilities::Ports;
 pub use catalog::{Candidate, Plugin};
+pub use compile::{CompileCommand, compile_worker};
 pub use config::{DirGrant, DirGrants, EngineConfig, Grants, Isolation, Limits, PluginConfig, PoolConfig};
 pub use inspect::{ImportUse, Inspection, Need, inspect, sha256_hex};
 pub use runtime::{Artifact, Engine};

@@ -47,7 +47,14 @@ pub(crate) fn describe() {
     describe_gauge!("wharf_plugin_in_flight", "Calls in flight in the serving generation");
     describe_gauge!("wharf_plugin_generation", "The number of the serving generation");
     describe_counter!("wharf_plugin_loads_total", "Attempts to load a generation, by outcome");
-    describe_counter!("wharf_compile_total", "Components made ready, by outcome: compiled, or cached");
+    describe_counter!(
+        "wharf_plugin_core_dumps_total",
+        "Core dumps of a plugin, by outcome: written, or skipped"
+    );
+    describe_counter!(
+        "wharf_compile_total",
+        "Components to be made ready, by outcome: compiled, cached, or refused"
+    );
     describe_histogram!("wharf_compile_seconds", "How long compiling a component took");
 }
 
@@ -112,6 +119,12 @@ pub(crate) fn serving(plugin: &str, serving: &GenerationStatus, idle: usize, wai
     set(gauge!("wharf_plugin_degraded", "plugin" => plugin.to_owned()), serving.degraded.is_some().into());
 }
 
+/// A guest has trapped that wants a core dump.
+pub(crate) fn core_dump(plugin: &str, outcome: &'static str) {
+    counter!("wharf_plugin_core_dumps_total", "plugin" => plugin.to_owned(), "outcome" => outcome)
+        .increment(1);
+}
+
 /// A component was compiled.
 pub(crate) fn compiled(took: Duration) {
     counter!("wharf_compile_total", "outcome" => "compiled").increment(1);
@@ -121,4 +134,9 @@ pub(crate) fn compiled(took: Duration) {
 /// A component was taken from the cache.
 pub(crate) fn cached() {
     counter!("wharf_compile_total", "outcome" => "cached").increment(1);
+}
+
+/// A component was not compiled: there was something wrong with it, or it took too much.
+pub(crate) fn not_compiled() {
+    counter!("wharf_compile_total", "outcome" => "refused").increment(1);
 }

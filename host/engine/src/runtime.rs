@@ -1,15 +1,17 @@
 //! The engine: wasmtime as this host sets it up, and components made ready for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
+use wasmtime::{Config, Enabled, GuestProfiler, InstanceAllocationStrategy, PoolingAllocationConfig};
 use wharf_call::ports::{Refusal, Stage};
 
 use crate::capabilities::Ports;
-use crate::compile::Compiler;
+use crate::compile::{CodeSettings, Compiler};
 use crate::config::EngineConfig;
+use crate::cores::Cores;
 use crate::epoch::Ticker;
 use crate::imports;
 use crate::inspect::{Inspection, inspect};
@@ -41,10 +43,11 @@ const ADDRESS_SPACE_MAX: u64 = 32 << 40;
 pub struct Engine(Arc<Inner>);
 
 struct Inner {
-    compiler: Compiler,
+    compiler: Arc<Compiler>,
     linker: Linker<State>,
     config: EngineConfig,
     ports: Ports,
+    cores: Arc<Cores>,
     _ticker: Ticker,
 }
 
@@ -56,7 +59,7 @@ impl Engine {
     /// names the manifest key.
     pub fn new(config: EngineConfig, ports: Ports) -> Result<Self, String> {
         metrics::describe();
-        let engine = wasmtime_engine(&config).map_err(|error| {
+        let (engine, settings) = wasmtime_engine(&config).map_err(|error| {
             format!(
                 "the address space for [engine] instances = {} with memory = {} bytes cannot be reserved; \
                  lower one of them, or raise `ulimit -v`: {error:#}",
@@ -67,25 +70,21 @@ impl Engine {
         imports::link(&mut linker).map_err(|error| format!("linking the host's interfaces: {error:#}"))?;
         let ticker = Ticker::start(engine.clone(), config.tick)
             .map_err(|error| format!("the ticker thread cannot be started: {error}"))?;
-        let compiler = Compiler::open(engine, config.cache_dir.clone()).map_err(|error| {
+        let compiler = Compiler::open(engine, settings, &config, ports.memory.clone()).map_err(|error| {
             format!("[engine] cache = {:?} cannot be used: {error}", config.cache_dir.display())
         })?;
-        Ok(Engine(Arc::new(Inner { compiler, linker, config, ports, _ticker: ticker })))
+        let cores = Cores::new(config.core_dumps_dir.clone(), config.core_dump_bytes_max);
+        Ok(Engine(Arc::new(Inner { compiler, linker, config, ports, cores, _ticker: ticker })))
     }
 
-    /// Makes a component ready to run: inspects, compiles or finds it in the cache, off the executor.
+    /// Makes a component ready to run: inspects it, and compiles it or finds it in the cache. Dropping the
+    /// future ends the process that compiles. `debug_info` keeps what is in it of that, as
+    /// [`PluginConfig::debug_info`](crate::PluginConfig) says.
     ///
     /// # Errors
     /// [`Stage::Inspect`] when it is no component that the host understands, [`Stage::Compile`] when it
-    /// does not compile.
-    pub async fn compile(&self, bytes: Bytes) -> Result<Arc<Artifact>, Refusal> {
-        let engine = self.clone();
-        tokio::task::spawn_blocking(move || engine.compile_blocking(&bytes))
-            .await
-            .unwrap_or_else(|_| Err(Refusal::new(Stage::Compile, "the compiler panicked on this component")))
-    }
-
-    fn compile_blocking(&self, bytes: &[u8]) -> Result<Arc<Artifact>, Refusal> {
+    /// does not compile, or not within `[engine] compile_time` and `compile_memory`.
+    pub async fn compile(&self, bytes: Bytes, debug_info: bool) -> Result<Arc<Artifact>, Refusal> {
         let max = self.0.config.component_bytes_max;
         if bytes.len() as u64 > max {
             return Err(Refusal::new(
@@ -93,17 +92,16 @@ impl Engine {
                 format!("the component has {} bytes; [engine] component_bytes allows {max}", bytes.len()),
             ));
         }
-        let inspection = inspect(bytes)?;
+        let inspected = bytes.clone();
+        let inspection = tokio::task::spawn_blocking(move || inspect(&inspected))
+            .await
+            .unwrap_or_else(|_| Err(Refusal::new(Stage::Inspect, "reading this component panicked")))?;
         // What is not offered is said by `check_grants`, which knows the plugin's name.
         let Some(kind) = inspection.world.as_deref().and_then(WorldKind::of_export) else {
             let problem = inspection.problem.unwrap_or_else(|| "it implements no known world".to_owned());
             return Err(Refusal::new(Stage::Inspect, problem));
         };
-        let component = self
-            .0
-            .compiler
-            .component(&inspection.sha256, bytes)
-            .map_err(|error| Refusal::new(Stage::Compile, format!("{error:#}")))?;
+        let component = self.0.compiler.component(&inspection.sha256, bytes, debug_info).await?;
         Ok(Arc::new(Artifact { inspection, kind, component, engine: self.clone() }))
     }
 }
@@ -157,6 +155,21 @@ impl Artifact {
         &self.engine.0.ports
     }
 
+    /// Where core dumps go.
+    pub(crate) fn cores(&self) -> &Arc<Cores> {
+        &self.engine.0.cores
+    }
+
+    /// How often a running guest is interrupted.
+    pub(crate) fn tick(&self) -> Duration {
+        self.engine.0.config.tick
+    }
+
+    /// A profiler that knows the functions of the component. Blocks while it reads their names.
+    pub(crate) fn profiler(&self, name: &str, interval: Duration) -> wasmtime::Result<GuestProfiler> {
+        GuestProfiler::new_component(self.component.engine(), name, interval, self.component.clone(), [])
+    }
+
     /// Resolves all imports and finds all exports, so that an instance is made without looking up a name.
     pub(crate) fn link(&self) -> Result<(InstancePre<State>, Exports), Refusal> {
         let pre = self
@@ -172,17 +185,19 @@ impl Artifact {
 }
 
 /// Reserves each memory whole where there is the address space for it.
-fn wasmtime_engine(config: &EngineConfig) -> wasmtime::Result<wasmtime::Engine> {
+fn wasmtime_engine(config: &EngineConfig) -> wasmtime::Result<(wasmtime::Engine, CodeSettings)> {
     let memories = u64::from(config.instances_max) * u64::from(MEMORIES_PER_INSTANCE);
+    let whole = CodeSettings { memory_reservation: WHOLE_MEMORY_BYTES };
     if memories * WHOLE_MEMORY_BYTES <= ADDRESS_SPACE_MAX
-        && let Ok(engine) = wasmtime::Engine::new(&wasmtime_config(config, WHOLE_MEMORY_BYTES))
+        && let Ok(engine) = wasmtime::Engine::new(&wasmtime_config(config, whole))
     {
-        return Ok(engine);
+        return Ok((engine, whole));
     }
-    wasmtime::Engine::new(&wasmtime_config(config, config.memory_bytes_max))
+    let bounded = CodeSettings { memory_reservation: config.memory_bytes_max };
+    Ok((wasmtime::Engine::new(&wasmtime_config(config, bounded))?, bounded))
 }
 
-fn wasmtime_config(config: &EngineConfig, memory_reservation: u64) -> Config {
+fn wasmtime_config(config: &EngineConfig, settings: CodeSettings) -> Config {
     let instances = config.instances_max;
     let memory = usize::try_from(config.memory_bytes_max).unwrap_or(usize::MAX);
     let mut pool = PoolingAllocationConfig::new();
@@ -203,16 +218,15 @@ fn wasmtime_config(config: &EngineConfig, memory_reservation: u64) -> Config {
         // Finds the pages that a guest has touched, so that keeping some of them costs no blind memset. A page
         // that was swapped out would be missed and shown to the next guest: only where there is no swap.
         .pagemap_scan(if has_swap() { Enabled::No } else { Enabled::Auto });
-    let mut wasmtime = Config::new();
+    let mut wasmtime = settings.config();
     wasmtime
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .epoch_interruption(true)
         .max_wasm_stack(WASM_STACK_BYTES)
         .async_stack_size(ASYNC_STACK_BYTES)
         // What one call leaves on a stack is not for the next one's eyes.
         .async_stack_zeroing(true)
-        .memory_reservation(memory_reservation)
-        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
+        // Costs nothing before a trap, and then a second walk of the stack.
+        .coredump_on_trap(true);
     wasmtime
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use wasmtime::WasmCoreDump;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -38,6 +39,8 @@ pub(crate) struct State {
     pub(crate) ledger: Option<Arc<Ledger>>,
     /// Host calls with an effect outside of the instance.
     pub(crate) effects: Arc<AtomicU64>,
+    /// Of the trap that has ended the guest, where the plugin wants one.
+    pub(crate) core_dump: Option<WasmCoreDump>,
 }
 
 impl State {
@@ -78,6 +81,7 @@ impl State {
             values: Values::default(),
             ledger: None,
             effects,
+            core_dump: None,
             plugin,
             berth,
         })

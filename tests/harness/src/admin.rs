@@ -67,6 +67,11 @@ impl Admin {
         self.write("POST", &format!("/plugins/{name}/rollback"), client::empty()).await
     }
 
+    /// `POST /plugins/{name}/profile?seconds=N`.
+    pub async fn profile(&self, name: &str, seconds: u32) -> Answer {
+        self.write("POST", &format!("/plugins/{name}/profile?seconds={seconds}"), client::empty()).await
+    }
+
     /// `GET /metrics`.
     pub async fn metrics(&self) -> Metrics {
         Metrics(self.get("/metrics").await.expect(200).text().to_owned())

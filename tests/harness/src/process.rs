@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+pub use rustix::process::Signal;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -14,6 +15,39 @@ pub fn rss_bytes(pid: u32) -> u64 {
 /// The most memory that has been resident at once so far, in bytes.
 pub fn rss_bytes_max(pid: u32) -> u64 {
     status_bytes(pid, "VmHWM:")
+}
+
+/// Sends a signal; a process that has just ended is not told.
+pub fn signal(pid: u32, signal: Signal) {
+    crate::host::signal(pid, signal);
+}
+
+/// Whether there is such a process that has not ended.
+pub fn runs(pid: u32) -> bool {
+    stat(pid).is_some_and(|fields| fields[0] != "Z")
+}
+
+/// The processes that `pid` has started and that have not ended.
+pub fn children(pid: u32) -> Vec<u32> {
+    let pid = pid.to_string();
+    let all =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    // The state comes first after the name, then the parent.
+    all.filter(|child| stat(*child).is_some_and(|fields| fields[1] == pid && fields[0] != "Z")).collect()
+}
+
+/// The fields of proc(5) `stat` from the state, the third, on.
+fn stat(pid: u32) -> Option<Vec<String>> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program may hold anything.
+    let (_, fields) = stat.rsplit_once(')')?;
+    Some(fields.split_whitespace().map(str::to_owned).collect())
+}
+
+/// What its open files are, by name: a path, or `socket:[N]`, `pipe:[N]` and the like.
+pub fn open_paths(pid: u32) -> Vec<String> {
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    open.filter_map(|file| Some(fs::read_link(file.ok()?.path()).ok()?.display().to_string())).collect()
 }
 
 /// How many files, sockets and pipes are open.

@@ -99,6 +99,8 @@ fn read_plugin(
     });
     let build = plugin.text(problems, "build").map(|found| found.value);
     let config = plugin.text_table(problems, "config");
+    let debug_info = plugin.flag(problems, "debug_info").unwrap_or(false);
+    let core_dumps = number(plugin.count(problems, "core_dumps"), PluginConfig::default().core_dumps);
     let mut part =
         |part: &str, id| Section::open(problems, id, format!("plugin.{name}.{part}"), plugin.entry(part));
     let (grants, limits, pool) = (
@@ -114,7 +116,7 @@ fn read_plugin(
     let limits = read_limits(problems, &limits, ceilings, &grants);
     let pool = read_pool(problems, &pool, ceilings);
     let Found { value: component, at: component_at } = component?;
-    let config = PluginConfig { name: name.to_owned(), grants, limits, pool };
+    let config = PluginConfig { name: name.to_owned(), grants, limits, pool, debug_info, core_dumps };
     Some(PluginEntry { config, component, sha256: sha256.map(|found| found.value), build, component_at })
 }
 

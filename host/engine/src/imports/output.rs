@@ -47,6 +47,16 @@ impl GuestLog {
         *self.request.lock() = request;
     }
 
+    /// The request that the guest works on.
+    pub(crate) fn request(&self) -> Option<RequestId> {
+        self.request.lock().clone()
+    }
+
+    /// The generation that the guest is of.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// The guest trapped. The names in its backtrace are as long as it likes.
     pub(crate) fn trap(&self, cause: &str, backtrace: &str) {
         let cause = &cause[..cause.floor_char_boundary(TRAP_CAUSE_BYTES_MAX)];
@@ -57,7 +67,7 @@ impl GuestLog {
             plugin = self.plugin.name,
             generation = self.generation,
             request_id = request.as_ref().map(RequestId::as_str),
-            backtrace,
+            backtrace = without_hashes(backtrace),
             "{cause}"
         );
     }
@@ -168,6 +178,39 @@ fn report(log: &LogGate, plugin: &PluginConfig) {
     );
 }
 
+/// Names as their author wrote them: a compiler adds `::h` with 16 hex digits, or `[` up to 16 of them `]`, to tell
+/// apart what is called alike.
+fn without_hashes(names: &str) -> String {
+    fn hash(rest: &str) -> Option<usize> {
+        let (skip, digits, end) = match (rest.strip_prefix("::h"), rest.strip_prefix('[')) {
+            (Some(digits), _) => (3, digits, ""),
+            (None, Some(digits)) => (1, digits, "]"),
+            (None, None) => return None,
+        };
+        let length = digits.bytes().take_while(u8::is_ascii_hexdigit).count();
+        let after = &digits[length..];
+        let is_hash = match end {
+            "" => length == 16 && !after.starts_with(|char: char| char.is_alphanumeric() || char == '_'),
+            end => (8..=16).contains(&length) && after.starts_with(end),
+        };
+        is_hash.then_some(skip + length + end.len())
+    }
+    let mut kept = String::with_capacity(names.len());
+    let mut rest = names;
+    while let Some(at) = rest.find([':', '[']) {
+        let (before, from) = rest.split_at(at);
+        kept.push_str(before);
+        match hash(from) {
+            Some(length) => rest = &from[length..],
+            None => {
+                kept.push_str(&from[..1]);
+                rest = &from[1..];
+            }
+        }
+    }
+    kept + rest
+}
+
 /// The beginning of `text` with at most `max` bytes, which are at least 64, and the rest if there is one.
 fn split(text: &str, max: usize) -> (&str, Option<&str>) {
     let (line, rest) = text.split_at(text.floor_char_boundary(max));
@@ -269,5 +312,25 @@ impl StdoutStream for Output {
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
         Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_what_the_compiler_added() {
+        for (name, expected) in [
+            ("rogue::deep::spin::h1c69800dc0f58dae", "rogue::deep::spin"),
+            ("std[d123b7a1a2ed1472]::process::abort\n 1: x", "std::process::abort\n 1: x"),
+            ("<a[0123456789abcdef]::B as c::D>::e::h0123456789abcdef at f:1", "<a::B as c::D>::e at f:1"),
+            ("a::h0123456789abcdef0", "a::h0123456789abcdef0"),
+            ("a::hello::[u8; 4]::[async-lift]b", "a::hello::[u8; 4]::[async-lift]b"),
+            ("ends::h12", "ends::h12"),
+            ("::é[", "::é["),
+        ] {
+            assert_eq!(without_hashes(name), expected);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! From the bytes of a component to native code, by way of an on-disk cache that is never trusted.
+//! Compiled code on disk, which is never trusted.
 //!
 //! An entry is a file named by what it was made from: the digest of the component and of the engine's
 //! configuration. It begins with a magic, then an HMAC-SHA256 (RFC 2104) over its own name and the code,
@@ -6,17 +6,11 @@
 //! that is unreadable, stale, shortened, renamed or changed by a single bit is compiled anew.
 
 use std::fs::{self, File, OpenOptions};
-use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
-use aws_lc_rs::{digest, hmac, rand};
-use wasmtime::Engine;
-use wasmtime::component::Component;
-
-use crate::metrics;
+use aws_lc_rs::{hmac, rand};
 
 const MAGIC: &[u8; 8] = b"WHARFAOT";
 const TAG_BYTES: usize = 32;
@@ -24,53 +18,23 @@ const KEY_BYTES: usize = 32;
 /// When the entries together exceed this, the ones that were used longest ago are removed.
 const CACHE_BYTES_MAX: u64 = 2 << 30;
 
-/// Compiles components and keeps what it has compiled.
-pub(crate) struct Compiler {
-    engine: Engine,
+/// A directory of entries that only this host can have written.
+pub(super) struct Cache {
     dir: PathBuf,
     key: hmac::Key,
-    /// The engine's configuration and version, as a digest.
-    compatibility: String,
 }
 
-impl Compiler {
+impl Cache {
     /// Opens the cache at `dir`, making it and its key if they are not there.
-    pub(crate) fn open(engine: Engine, dir: PathBuf) -> io::Result<Self> {
+    pub(super) fn open(dir: PathBuf) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o700))?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, &read_or_make_key(&dir.join("key"))?);
-        let mut compatibility = Sha256Hasher(digest::Context::new(&digest::SHA256));
-        engine.precompile_compatibility_hash().hash(&mut compatibility);
-        Ok(Compiler { engine, dir, key, compatibility: hex(&compatibility.0.finish().as_ref()[..8]) })
-    }
-
-    /// The code of a component whose bytes have the digest `sha256`. Blocks: compiling a large component
-    /// takes seconds.
-    pub(crate) fn component(&self, sha256: &str, bytes: &[u8]) -> wasmtime::Result<Component> {
-        let name = format!("{sha256}-{}", self.compatibility);
-        if let Some(code) = self.read(&name) {
-            // SAFETY: the code carries our own MAC over this very name, so this host has made it, with this
-            // configuration, from these bytes; it was read into memory once and cannot change any more.
-            match unsafe { Component::deserialize(&self.engine, &code) } {
-                Ok(component) => {
-                    metrics::cached();
-                    return Ok(component);
-                }
-                Err(error) => tracing::warn!(entry = name, "a cache entry is of no use: {error:#}"),
-            }
-        }
-        let begun = Instant::now();
-        let code = self.engine.precompile_component(bytes)?;
-        metrics::compiled(begun.elapsed());
-        if let Err(error) = self.write(&name, &code) {
-            tracing::warn!(entry = name, "compiled code could not be kept: {error}");
-        }
-        // SAFETY: the line above has made it.
-        unsafe { Component::deserialize(&self.engine, &code) }
+        Ok(Cache { dir, key })
     }
 
     /// The code of an entry, if there is one that is ours.
-    fn read(&self, name: &str) -> Option<Vec<u8>> {
+    pub(super) fn read(&self, name: &str) -> Option<Vec<u8>> {
         let path = self.dir.join(name);
         let mut bytes = Vec::new();
         let mut file = File::open(&path).ok()?;
@@ -93,7 +57,8 @@ impl Compiler {
         Some(bytes)
     }
 
-    fn write(&self, name: &str, code: &[u8]) -> io::Result<()> {
+    /// Keeps `code` under `name`, in one step: a crash leaves the old entry or the new one.
+    pub(super) fn write(&self, name: &str, code: &[u8]) -> io::Result<()> {
         let mut suffix = [0; 8];
         rand::fill(&mut suffix).map_err(io::Error::other)?;
         let temporary = self.dir.join(format!("{name}.{}.tmp", hex(&suffix)));
@@ -193,23 +158,8 @@ fn evict(dir: &Path, bytes_max: u64) -> io::Result<()> {
     Ok(())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Lets wasmtime's hashable description of an engine be digested with SHA-256.
-struct Sha256Hasher(digest::Context);
-
-impl Hasher for Sha256Hasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        let digest = self.0.clone().finish();
-        let first = digest.as_ref().first_chunk::<8>().copied().unwrap_or_default();
-        u64::from_le_bytes(first)
-    }
 }
 
 #[cfg(test)]
@@ -220,7 +170,7 @@ mod tests {
 
     impl Dir {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("wharf-compile-{name}-{}", std::process::id()));
+            let path = std::env::temp_dir().join(format!("wharf-cache-{name}-{}", std::process::id()));
             let _ = fs::remove_dir_all(&path);
             Dir(path)
         }
@@ -232,57 +182,57 @@ mod tests {
         }
     }
 
-    fn compiler(dir: &Dir) -> Compiler {
-        Compiler::open(Engine::default(), dir.0.clone()).expect("a new cache")
+    fn cache(dir: &Dir) -> Cache {
+        Cache::open(dir.0.clone()).expect("a new cache")
     }
 
     #[test]
     fn what_was_written_is_read_back_under_its_own_name_only() {
         let dir = Dir::new("names");
-        let compiler = compiler(&dir);
-        compiler.write("a", b"code").expect("writes");
-        assert_eq!(compiler.read("a").as_deref(), Some(&b"code"[..]));
+        let cache = cache(&dir);
+        cache.write("a", b"code").expect("writes");
+        assert_eq!(cache.read("a").as_deref(), Some(&b"code"[..]));
         fs::rename(dir.0.join("a"), dir.0.join("b")).expect("renames");
-        assert_eq!(compiler.read("b"), None);
-        assert_eq!(compiler.read("never"), None);
+        assert_eq!(cache.read("b"), None);
+        assert_eq!(cache.read("never"), None);
     }
 
     #[test]
     fn a_single_changed_bit_anywhere_is_seen() {
         let dir = Dir::new("bits");
-        let compiler = compiler(&dir);
-        compiler.write("a", b"code").expect("writes");
+        let cache = cache(&dir);
+        cache.write("a", b"code").expect("writes");
         let genuine = fs::read(dir.0.join("a")).expect("reads");
         for at in 0..genuine.len() * 8 {
             let mut changed = genuine.clone();
             changed[at / 8] ^= 1 << (at % 8);
             fs::write(dir.0.join("a"), &changed).expect("writes");
-            assert_eq!(compiler.read("a"), None, "bit {at}");
+            assert_eq!(cache.read("a"), None, "bit {at}");
         }
         for length in 0..genuine.len() {
             fs::write(dir.0.join("a"), &genuine[..length]).expect("writes");
-            assert_eq!(compiler.read("a"), None, "length {length}");
+            assert_eq!(cache.read("a"), None, "length {length}");
         }
     }
 
     #[test]
     fn a_key_that_others_could_read_is_replaced() {
         let dir = Dir::new("key");
-        compiler(&dir).write("a", b"code").expect("writes");
+        cache(&dir).write("a", b"code").expect("writes");
         let key = dir.0.join("key");
         assert_eq!(fs::metadata(&key).expect("there").mode() & 0o777, 0o600);
-        assert!(compiler(&dir).read("a").is_some(), "the same key is used again");
+        assert!(cache(&dir).read("a").is_some(), "the same key is used again");
         fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).expect("chmod");
-        assert_eq!(compiler(&dir).read("a"), None);
+        assert_eq!(cache(&dir).read("a"), None);
         assert_eq!(fs::metadata(&key).expect("there").mode() & 0o777, 0o600);
     }
 
     #[test]
     fn the_entries_used_longest_ago_are_evicted_and_the_key_stays() {
         let dir = Dir::new("evict");
-        let compiler = compiler(&dir);
+        let cache = cache(&dir);
         for name in ["old", "new"] {
-            compiler.write(name, &[7; 1000]).expect("writes");
+            cache.write(name, &[7; 1000]).expect("writes");
         }
         let long_ago = std::time::SystemTime::UNIX_EPOCH;
         File::options()
@@ -291,7 +241,7 @@ mod tests {
             .and_then(|f| f.set_modified(long_ago))
             .expect("touch");
         evict(&dir.0, 1500).expect("evicts");
-        assert!(compiler.read("old").is_none() && compiler.read("new").is_some());
+        assert!(cache.read("old").is_none() && cache.read("new").is_some());
         assert!(dir.0.join("key").exists());
     }
 }
