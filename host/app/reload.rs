@@ -125,6 +125,9 @@ impl Reloader {
 
     /// Sets the gauges that are computed when metrics are read.
     pub(crate) fn publish(&self) {
+        // Each connection is a task, and so is each answer that goes on: what is left of them shows here.
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        metrics::gauge!("wharf_tasks").set(tasks as f64);
         self.plugins.load().values().for_each(|plugin| plugin.publish());
     }
 

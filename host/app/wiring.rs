@@ -82,6 +82,7 @@ impl Host {
         let drain_timeout = http_config.drain_timeout;
         let gateway = Gateway::start(listener, http_config, routes, memory);
 
+        metrics::describe_gauge!("wharf_tasks", "Tasks of the executor that have not ended");
         let metrics = {
             let (render, reloader) = (telemetry.metrics_renderer(), reloader.clone());
             Arc::new(move || {

@@ -186,6 +186,11 @@ impl Plugin {
             + history.replaced.iter().filter_map(Weak::upgrade).map(replaced).sum::<u64>()
     }
 
+    /// The generation that serves now.
+    pub(crate) fn serving(&self) -> Arc<Generation> {
+        self.serving.load_full()
+    }
+
     /// What is known of it now.
     pub fn status(&self) -> PluginStatus {
         let history = self.history.lock();

@@ -123,7 +123,8 @@ impl Generation {
         })
     }
 
-    async fn instance(&self) -> Result<Box<Instance>, Failure> {
+    /// A new instance, which has not been started.
+    pub(crate) async fn instance(&self) -> Result<Box<Instance>, Failure> {
         let instance =
             Instance::new(&self.pre, &self.exports, &self.plugin, self.number, &self.berth, &self.granted)
                 .await?;

@@ -31,6 +31,7 @@ mod pipe;
 #[doc(hidden)] // For the benchmark, which compares it with simpler ones.
 pub mod pool;
 mod profile;
+mod probe;
 mod request_body;
 mod response_body;
 mod restarts;

@@ -138,6 +138,12 @@ impl RouteTable {
         }
     }
 
+    /// Whether there is a route for a request with this path, which is taken as it would stand in one.
+    pub fn serves(&self, host: &str, method: &Method, path: &str) -> bool {
+        let path = crate::path::normalise(path);
+        path.is_ok_and(|path| matches!(self.find(host, method, &path.segments), Found::Route(_)))
+    }
+
     /// Finds the route of a request. `host` is without its port; it is empty for HTTP/1.0 without one.
     pub(crate) fn find(&self, host: &str, method: &Method, segments: &[Cow<'_, str>]) -> Found {
         let mut search = Search { method, segments, allow: Vec::new() };

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -29,11 +29,17 @@ pub(crate) async fn serve() -> Result<()> {
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new());
             // A client that goes away is no error here.
-            let _ = server.serve_connection(TokioIo::new(stream), service_fn(hello)).await;
+            let _ = server.serve_connection(TokioIo::new(stream), service_fn(answer)).await;
         });
     }
 }
 
-async fn hello(_: Request<Incoming>) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
-    Ok(Response::new(Full::new(Bytes::from_static(b"hello\n"))))
+/// `/echo` sends the body back as it comes; everything else is `hello`.
+async fn answer(
+    request: Request<Incoming>,
+) -> std::result::Result<Response<Either<Full<Bytes>, Incoming>>, Infallible> {
+    Ok(Response::new(match request.uri().path() {
+        "/echo" => Either::Right(request.into_body()),
+        _ => Either::Left(Full::new(Bytes::from_static(b"hello\n"))),
+    }))
 }

@@ -1,0 +1,96 @@
+//! The first request of a host that finds its compiled components in the cache.
+
+use std::io::BufReader;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use wharf_harness::TempDir;
+use wharf_harness::components::KITCHEN;
+
+use super::Programs;
+use super::spread::Spread;
+use crate::Result;
+use crate::load::Request;
+use crate::load::idle::Held;
+use crate::server::{announced, write_manifest};
+
+/// Starts that are measured for each round that others are measured.
+const STARTS_PER_ROUND: usize = 5;
+
+/// In milliseconds.
+#[derive(Serialize)]
+pub(crate) struct Cold {
+    /// From the start of the process of a host without plugins to the line that says that it listens.
+    pub(crate) empty_ms: Spread,
+    /// The same of a host with one plugin, which is loaded from the cache, instantiated, started and asked for
+    /// its health by then.
+    pub(crate) listening_ms: Spread,
+    /// From that line to the end of the first answer, on a new connection.
+    pub(crate) first_ms: Spread,
+    /// What the plugin adds before its first answer: its part of the start, and the first answer.
+    pub(crate) plugin_ms: Spread,
+}
+
+pub(crate) fn measure(programs: &Programs, rounds: usize) -> Result<Cold> {
+    let request = Request::get("/hello");
+    // The first start compiles, and leaves in the cache what the others find.
+    drop(programs.wharf(KITCHEN, request, "")?);
+    let (mut empty, mut listening, mut first) = (Vec::new(), Vec::new(), Vec::new());
+    for start in 0..rounds * STARTS_PER_ROUND {
+        eprintln!("cold start {} of {}", start + 1, rounds * STARTS_PER_ROUND);
+        empty.push(milliseconds(start_empty(programs)?));
+        let (until_listening, until_answer) = start_and_ask(programs, request)?;
+        listening.push(milliseconds(until_listening));
+        first.push(milliseconds(until_answer));
+    }
+    let plugin = (0..empty.len()).map(|at| listening[at] - empty[at] + first[at]);
+    Ok(Cold {
+        plugin_ms: Spread::of(plugin),
+        empty_ms: Spread::of(empty),
+        listening_ms: Spread::of(listening),
+        first_ms: Spread::of(first),
+    })
+}
+
+/// How long a host without plugins takes until it listens.
+fn start_empty(programs: &Programs) -> Result<Duration> {
+    let dir = TempDir::new();
+    write_manifest(dir.path(), programs.cache.path(), "")?;
+    let mut command = std::process::Command::new(&programs.wharf);
+    command.arg("up").arg(dir.path()).args(["--log", "json"]);
+    let begun = Instant::now();
+    let mut child = Killed(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?);
+    listens(&mut child)?;
+    Ok(begun.elapsed())
+}
+
+/// How long a host takes until it listens, and from then until it has answered.
+fn start_and_ask(programs: &Programs, request: Request) -> Result<(Duration, Duration)> {
+    let (mut command, _dir) = programs.setup(KITCHEN, request, "").command()?;
+    let begun = Instant::now();
+    let mut child = Killed(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?);
+    let addr = listens(&mut child)?;
+    let until_listening = begun.elapsed();
+    Held::open(addr, request, 1)?;
+    Ok((until_listening, begun.elapsed() - until_listening))
+}
+
+fn listens(child: &mut Killed) -> Result<std::net::SocketAddr> {
+    let stdout = child.0.stdout.take().ok_or("is piped")?;
+    let addr = announced(&mut BufReader::new(stdout), "listening on http://")?;
+    addr.ok_or_else(|| "the host ended before it served".into())
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
