@@ -13,7 +13,7 @@ use super::spread::Spread;
 use crate::Result;
 use crate::load::Request;
 use crate::load::idle::Held;
-use crate::server::{announced, write_manifest};
+use crate::server::{announced, bare_environment, write_manifest};
 
 /// Starts that are measured for each round that others are measured.
 const STARTS_PER_ROUND: usize = 5;
@@ -60,7 +60,8 @@ fn start_empty(programs: &Programs) -> Result<Duration> {
     let mut command = std::process::Command::new(&programs.wharf);
     command.arg("up").arg(dir.path()).args(["--log", "json"]);
     let begun = Instant::now();
-    let mut child = Killed(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?);
+    let mut child =
+        Killed(bare_environment(&mut command).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?);
     listens(&mut child)?;
     Ok(begun.elapsed())
 }
@@ -69,7 +70,8 @@ fn start_empty(programs: &Programs) -> Result<Duration> {
 fn start_and_ask(programs: &Programs, request: Request) -> Result<(Duration, Duration)> {
     let (mut command, _dir) = programs.setup(KITCHEN, request, "").command()?;
     let begun = Instant::now();
-    let mut child = Killed(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?);
+    let mut child =
+        Killed(bare_environment(&mut command).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?);
     let addr = listens(&mut child)?;
     let until_listening = begun.elapsed();
     Held::open(addr, request, 1)?;

@@ -1,6 +1,7 @@
-//! A host that runs in callgrind, and what its profiles say.
+//! A server that runs in callgrind, and what its profiles say.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io::{self, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
@@ -11,9 +12,9 @@ use std::{fs, thread};
 use wharf_harness::TempDir;
 
 use crate::Result;
-use crate::server::announced;
+use crate::server::{announced, bare_environment};
 
-/// A host with one worker in valgrind. It is killed on drop.
+/// A server with one worker in valgrind. It is killed on drop.
 pub(crate) struct Callgrind {
     child: Child,
     addr: SocketAddr,
@@ -23,17 +24,15 @@ pub(crate) struct Callgrind {
 }
 
 impl Callgrind {
-    /// Starts `wharf up DIR`.
-    pub(crate) fn start(wharf: &Path, dir: &Path) -> Result<Self> {
+    /// Starts a server that says where it listens.
+    pub(crate) fn start(program: &Path, arguments: &[&OsStr]) -> Result<Self> {
         let profiles = TempDir::new();
         let mut command = Command::new("valgrind");
-        command
+        bare_environment(&mut command)
             .args(["--tool=callgrind", "--separate-threads=yes", "--dump-line=no"])
             .arg(format!("--callgrind-out-file={}", profiles.path().join("profile").display()))
-            .arg(wharf)
-            .arg("up")
-            .arg(dir)
-            .args(["--log", "json"])
+            .arg(program)
+            .args(arguments)
             .env("TOKIO_WORKER_THREADS", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -125,8 +124,17 @@ fn hide_auxv() -> io::Result<()> {
 pub(crate) struct Counts([u64; PARTS.len()]);
 
 /// What a function can belong to.
-pub(crate) const PARTS: [&str; 7] =
-    ["guest", "wasmtime", "engine", "gateway", "hyper and http", "tokio", "std, libc and others"];
+pub(crate) const PARTS: [&str; 9] = [
+    "guest",
+    "wasmtime",
+    "engine",
+    "gateway",
+    "hyper and http",
+    "tokio",
+    "allocator",
+    "bytes copied",
+    "others",
+];
 
 impl Counts {
     pub(crate) fn total(&self) -> u64 {
@@ -184,7 +192,10 @@ fn part_of(function: &str) -> usize {
         "wharf_gateway" | "wharf_telemetry" => 3,
         "hyper" | "hyper_util" | "http" | "http_body" | "http_body_util" | "httparse" => 4,
         "tokio" | "mio" => 5,
-        _ => 6,
+        name if name.starts_with("mi_") || name.starts_with("_mi_") => 6,
+        // A copy or fill of some size is one `rep` instruction, which callgrind counts once for each byte.
+        name if name.starts_with("__mem") => 7,
+        _ => 8,
     }
 }
 
@@ -203,8 +214,9 @@ mod tests {
             ("wharf_gateway::chain::run::{{closure}}", "gateway"),
             ("httparse::Request::parse", "hyper and http"),
             ("tokio::runtime::park::Inner::park", "tokio"),
-            ("core::ptr::drop_in_place<wharf_engine::Plugin>", "std, libc and others"),
-            ("__memcpy_avx_unaligned_erms", "std, libc and others"),
+            ("core::ptr::drop_in_place<wharf_engine::Plugin>", "others"),
+            ("mi_theap_malloc_aligned", "allocator"),
+            ("__memcpy_avx_unaligned_erms", "bytes copied"),
         ] {
             assert_eq!(PARTS[part_of(function)], part, "{function}");
         }
@@ -216,6 +228,6 @@ mod tests {
                        fn=(2)\n0 40\n\nfn=(1)\n+3 2\ntotals: 47\n";
         let counts = Counts::read(profile);
         assert_eq!(counts.total(), 47);
-        assert_eq!(counts.per(2).parts(), [0, 0, 0, 0, 20, 4, 0]);
+        assert_eq!(counts.per(2).parts(), [0, 0, 0, 0, 20, 4, 0, 0, 0]);
     }
 }

@@ -20,7 +20,7 @@ use wharf_harness::components::{KITCHEN, RAW_HANDLER, WASIP3_HTTP, WSTD_HTTP};
 use self::callgrind::{Callgrind, Counts, PARTS};
 use crate::load::Request;
 use crate::load::answer::Answer;
-use crate::server::write_manifest;
+use crate::server::{bare, write_manifest};
 use crate::{Result, programs, readme};
 
 /// What to do with the result.
@@ -44,6 +44,8 @@ struct Case {
     host: &'static str,
     request: Request,
 }
+
+const BARE: Case = Case { name: "bare hyper", host: "bare", request: Request::get("/") };
 
 const CASES: [Case; 8] = [
     Case { name: "no route: a 404 of the gateway", host: "nowhere", request: Request::get("/nowhere") },
@@ -78,8 +80,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let wharf = options.wharf.clone().map_or_else(programs::wharf, Ok)?;
     let dir = TempDir::new();
     write_manifest(dir.path(), &dir.path().join("cache"), &manifest())?;
-    let mut host = Callgrind::start(&wharf, dir.path())?;
-    let mut counted = Vec::new();
+    let mut bare = Callgrind::start(&std::env::current_exe()?, &[bare::SUBCOMMAND.as_ref()])?;
+    let mut counted = vec![(BARE.name, one(&mut bare, &BARE)?)];
+    drop(bare);
+    let up = ["up".as_ref(), dir.path().as_os_str(), "--log".as_ref(), "json".as_ref()];
+    let mut host = Callgrind::start(&wharf, &up)?;
     for case in &CASES {
         eprintln!("counting: {}", case.name);
         counted.push((case.name, one(&mut host, case)?));

@@ -61,7 +61,7 @@ impl Server {
     }
 
     fn start(mut command: Command, announces: Announces, dir: Option<TempDir>) -> Result<Self> {
-        command.stdin(Stdio::null());
+        bare_environment(&mut command).stdin(Stdio::null());
         match announces {
             Announces::Stdout(_) => command.stdout(Stdio::piped()).stderr(Stdio::null()),
             Announces::Stderr(_) => command.stdout(Stdio::null()).stderr(Stdio::piped()),
@@ -115,6 +115,12 @@ impl Wharf<'_> {
         command.arg("up").arg(dir.path()).args(["--log", "json"]);
         Ok((command, dir))
     }
+}
+
+/// Takes out of the environment what makes a server slower that it does not need: with `RUST_BACKTRACE`, wasmtime
+/// unwinds the stack for each instance that it drops.
+pub(crate) fn bare_environment(command: &mut Command) -> &mut Command {
+    command.env_remove("RUST_BACKTRACE").env_remove("RUST_LIB_BACKTRACE").env_remove("RUST_LOG")
 }
 
 /// Writes a manifest for ports that the system chooses.
