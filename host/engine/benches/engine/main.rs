@@ -1,4 +1,4 @@
-//! What the parts of a call cost, in process: `cargo bench -p wharf-engine`.
+//! What the parts of a call cost, in process: `cargo bench -p wharf -p wharf-engine --bench engine`.
 //!
 //! - `instantiate`: a store with everything in it, instantiated and dropped, as a cold start does it;
 //! - `lease`: an instance borrowed and given back, with no call in between;
