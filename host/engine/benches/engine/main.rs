@@ -20,7 +20,7 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use http::Request;
 use tokio::runtime::Runtime;
 use wharf_call::{Body, Deadline, HttpService, Invocation, RequestId, TraceContext};
-use wharf_engine::{Engine, EngineConfig, Plugin, PluginConfig};
+use wharf_engine::{Engine, EngineConfig, Isolation, Plugin, PluginConfig};
 use wharf_harness::{TempDir, components};
 
 /// The allocator of the host: a call allocates.
@@ -44,9 +44,9 @@ impl Bench {
         Bench { engine: Engine::new(config, ports::ports()).unwrap(), runtime, _cache: cache }
     }
 
-    fn plugin(&self, component: &str, reuse: Option<u32>) -> Arc<Plugin> {
+    fn plugin(&self, component: &str, isolation: Isolation) -> Arc<Plugin> {
         let mut config = PluginConfig { name: "bench".to_owned(), ..PluginConfig::default() };
-        config.pool.reuse = reuse.unwrap_or(config.pool.reuse);
+        config.pool.isolation = isolation;
         self.runtime.block_on(async {
             let artifact = self.engine.compile(std::fs::read(component).unwrap().into()).await.unwrap();
             Plugin::load(config, artifact, "bench").await.unwrap()
@@ -79,14 +79,14 @@ fn instantiate(criterion: &mut Criterion) {
         ("yardstick, untouched", components::YARDSTICK, false),
         ("yardstick, started and 64 KiB touched", components::YARDSTICK, true),
     ] {
-        let plugin = bench.plugin(component, None);
+        let plugin = bench.plugin(component, Isolation::Plugin);
         bench.measure(&mut group, name, async || plugin.probe_instance(start).await.unwrap());
     }
 }
 
 fn lease(criterion: &mut Criterion) {
     let bench = Bench::new();
-    let plugin = bench.plugin(components::RAW_HANDLER, Some(u32::MAX));
+    let plugin = bench.plugin(components::RAW_HANDLER, Isolation::Plugin);
     let invocation = invocation();
     let mut group = criterion.benchmark_group("lease");
     bench.measure(&mut group, "idle instance", async || plugin.probe_lease(&invocation).await.unwrap());
@@ -95,22 +95,22 @@ fn lease(criterion: &mut Criterion) {
 fn call(criterion: &mut Criterion) {
     let bench = Bench::new();
     let mut group = criterion.benchmark_group("call");
-    for (name, component, path, reuse) in [
-        ("raw handler", components::RAW_HANDLER, "/", None),
-        ("SDK handler", components::KITCHEN, "/hello", None),
-        ("raw handler, fresh instance", components::RAW_HANDLER, "/", Some(1)),
-        ("SDK handler, fresh instance", components::KITCHEN, "/hello", Some(1)),
-        ("wasi:http 0.3", components::WASIP3_HTTP, "/", None),
-        ("wasi:http 0.2", components::WSTD_HTTP, "/", None),
+    for (name, component, path, isolation) in [
+        ("raw handler", components::RAW_HANDLER, "/", Isolation::Plugin),
+        ("SDK handler", components::KITCHEN, "/hello", Isolation::Plugin),
+        ("raw handler, fresh instance", components::RAW_HANDLER, "/", Isolation::Request),
+        ("SDK handler, fresh instance", components::KITCHEN, "/hello", Isolation::Request),
+        ("wasi:http 0.3", components::WASIP3_HTTP, "/", Isolation::Plugin),
+        ("wasi:http 0.2", components::WSTD_HTTP, "/", Isolation::Plugin),
     ] {
-        let plugin = bench.plugin(component, reuse);
+        let plugin = bench.plugin(component, isolation);
         bench.measure(&mut group, name, async || answered(&plugin, path, Body::Empty).await);
     }
 }
 
 fn bodies(criterion: &mut Criterion) {
     let bench = Bench::new();
-    let plugin = bench.plugin(components::YARDSTICK, None);
+    let plugin = bench.plugin(components::YARDSTICK, Isolation::Plugin);
     for direction in ["lower", "lift", "echo"] {
         let mut group = criterion.benchmark_group(direction);
         for size in SIZES {

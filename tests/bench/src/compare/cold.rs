@@ -30,6 +30,8 @@ pub(crate) struct Cold {
     pub(crate) first_ms: Spread,
     /// What the plugin adds before its first answer: its part of the start, and the first answer.
     pub(crate) plugin_ms: Spread,
+    /// The answer of a running host whose plugin has no instance, because nobody has called it for a while.
+    pub(crate) scaled_ms: Spread,
 }
 
 pub(crate) fn measure(programs: &Programs, rounds: usize) -> Result<Cold> {
@@ -47,10 +49,27 @@ pub(crate) fn measure(programs: &Programs, rounds: usize) -> Result<Cold> {
     let plugin = (0..empty.len()).map(|at| listening[at] - empty[at] + first[at]);
     Ok(Cold {
         plugin_ms: Spread::of(plugin),
+        scaled_ms: Spread::of(scaled_to_zero(programs, request, rounds * STARTS_PER_ROUND)?),
         empty_ms: Spread::of(empty),
         listening_ms: Spread::of(listening),
         first_ms: Spread::of(first),
     })
+}
+
+/// How long the first answers take after a pool had time to become empty, on a connection of their own.
+fn scaled_to_zero(programs: &Programs, request: Request, times: usize) -> Result<Vec<f64>> {
+    /// Several times what it takes until an idle instance is stopped.
+    const PAUSE: Duration = Duration::from_millis(400);
+    let server = programs.wharf(KITCHEN, request, "[plugin.it.pool]\nmin = 0\nidle = \"100ms\"\n")?;
+    let mut answers = Vec::with_capacity(times);
+    for time in 0..times {
+        eprintln!("cold start of an instance {} of {times}", time + 1);
+        std::thread::sleep(PAUSE);
+        let begun = Instant::now();
+        Held::open(server.addr(), request, 1)?;
+        answers.push(milliseconds(begun.elapsed()));
+    }
+    Ok(answers)
 }
 
 /// How long a host without plugins takes until it listens.

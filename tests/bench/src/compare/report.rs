@@ -111,6 +111,7 @@ impl fmt::Display for Report {
             row(f, &["start of the process to listening, with one plugin", &cold.listening_ms.text()])?;
             row(f, &["listening to the end of the first answer", &cold.first_ms.text()])?;
             row(f, &["what the plugin adds before its first answer", &cold.plugin_ms.text()])?;
+            row(f, &["an answer of a plugin that was scaled to zero", &cold.scaled_ms.text()])?;
         }
         if let Some(memory) = &self.memory {
             let mib = memory.idle as f64 / f64::from(1 << 20);

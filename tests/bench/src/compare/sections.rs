@@ -61,7 +61,7 @@ pub(crate) const CROWDED: &str = "wharf, 10,000 idle connections";
 const IDLE_CONNECTIONS: usize = 10_000;
 
 /// A new instance for every call.
-const FRESH: &str = "[plugin.it.pool]\nreuse = 1\n";
+const FRESH: &str = "[plugin.it.pool]\nisolation = \"request\"\n";
 
 /// What `wasmtime serve` is at its best with: instances that are reused as often as the host's are, many calls at
 /// once in one, and slots whose pages stay. Measured one by one, the first matters most, the last hardly.

@@ -124,7 +124,7 @@ fn manifest() -> String {
     for (name, component, more) in [
         ("sdk", KITCHEN, ""),
         ("raw", RAW_HANDLER, ""),
-        ("fresh", RAW_HANDLER, "pool.reuse = 1\n"),
+        ("fresh", RAW_HANDLER, "pool.isolation = \"request\"\n"),
         ("p3", WASIP3_HTTP, ""),
         ("p2", WSTD_HTTP, ""),
     ] {
