@@ -236,7 +236,7 @@ fn list(names: Vec<&str>) -> String {
         .collect();
     match names.len() {
         0 => "nothing".to_owned(),
-        ..=NAMES_MAX => shown.join(", "),
+        1..=NAMES_MAX => shown.join(", "),
         more => format!("{} and {} more", shown.join(", "), more - NAMES_MAX),
     }
 }

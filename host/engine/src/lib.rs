@@ -30,8 +30,8 @@ mod metrics;
 mod pipe;
 #[doc(hidden)] // For the benchmark, which compares it with simpler ones.
 pub mod pool;
-mod profile;
 mod probe;
+mod profile;
 mod request_body;
 mod response_body;
 mod restarts;

@@ -48,7 +48,8 @@ impl Bench {
         let mut config = PluginConfig { name: "bench".to_owned(), ..PluginConfig::default() };
         config.pool.isolation = isolation;
         self.runtime.block_on(async {
-            let artifact = self.engine.compile(std::fs::read(component).unwrap().into()).await.unwrap();
+            let artifact =
+                self.engine.compile(std::fs::read(component).unwrap().into(), false).await.unwrap();
             Plugin::load(config, artifact, "bench").await.unwrap()
         })
     }
@@ -148,6 +149,7 @@ async fn answered(plugin: &Plugin, path: &str, body: Body) {
 /// What the gateway knows of a request.
 fn invocation() -> Invocation {
     Invocation {
+        idempotent: false,
         request_id: RequestId::from_bits(7),
         trace: TraceContext::parse(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").unwrap(),
         route: "/{*rest}".into(),
