@@ -48,6 +48,7 @@ impl Memory for Plenty {
 /// A table with the routes that are asked for, and `more` others.
 fn table(more: usize) -> RouteTable {
     let spec = |host: Option<&str>, path: &str| RouteSpec {
+        idempotent: false,
         host: host.map(|host| HostPattern::parse(host).unwrap()),
         methods: Vec::new(),
         pattern: RoutePattern::parse(path).unwrap(),
