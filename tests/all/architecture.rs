@@ -196,10 +196,8 @@ fn is_path(text: &str) -> bool {
 
 #[test]
 fn each_guest_is_used_by_a_test() {
-    let tests: String = fs::read_dir(Path::new(ROOT).join("tests/all"))
-        .unwrap()
-        .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
-        .collect();
+    let places = ["tests/all", "tests/bench/src", "host/engine/benches"];
+    let tests: String = places.iter().map(|place| all_text_in(&Path::new(ROOT).join(place))).collect();
     assert!(!components::ALL.is_empty());
     for (name, _) in components::ALL {
         let constant = format!("components::{}", name.replace('-', "_").to_uppercase());
@@ -216,6 +214,14 @@ fn the_readme_has_two_commands_and_ci_runs_the_second_as_it_stands() {
     }
     let ci = read(".ci/run");
     assert!(ci.lines().any(|line| line.trim() == "step cargo test --workspace"), "{ci}");
+}
+
+/// Every file below `dir`, one after the other.
+fn all_text_in(dir: &Path) -> String {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| if path.is_dir() { all_text_in(&path) } else { fs::read_to_string(path).unwrap() })
+        .collect()
 }
 
 fn read(path: &str) -> String {

@@ -13,7 +13,7 @@ use key_value::{read_key_value, warn_of_unused_buckets};
 use plugin::{Ceilings, read_plugins};
 use route::{read_routes, refuse_equal_routes, warn_of_idle_plugins};
 use toml::de::DeTable;
-use wharf_engine::EngineConfig;
+use wharf_engine::{EngineConfig, Residency};
 use wharf_telemetry::{LogConfig, LogFormat};
 
 use super::diagnostic::Diagnostics;
@@ -229,6 +229,12 @@ fn read_engine(problems: &mut Problems<'_>, engine: &Section<'_>, dir: &Path, da
         memory_bytes_max: number(engine.size(problems, "memory"), default.memory_bytes_max),
         component_bytes_max: number(engine.size(problems, "component_bytes"), default.component_bytes_max),
         tick: engine.duration(problems, "tick").unwrap_or(default.tick),
+        residency: Residency {
+            memory_bytes: number(engine.size(problems, "resident_memory"), default.residency.memory_bytes),
+            table_bytes: number(engine.size(problems, "resident_table"), default.residency.table_bytes),
+            stack_bytes: number(engine.size(problems, "resident_stack"), default.residency.stack_bytes),
+            pagemap_scan: engine.flag(problems, "pagemap_scan").unwrap_or(default.residency.pagemap_scan),
+        },
         compile_time: engine.duration(problems, "compile_time").unwrap_or(default.compile_time),
         compile_memory_bytes: number(engine.size(problems, "compile_memory"), default.compile_memory_bytes),
         core_dump_bytes_max: number(engine.size(problems, "core_dump_bytes"), default.core_dump_bytes_max),

@@ -33,6 +33,13 @@ impl Manifest {
             ("engine.compile_time", old_engine.compile_time != new_engine.compile_time),
             ("engine.compile_memory", old_engine.compile_memory_bytes != new_engine.compile_memory_bytes),
             ("engine.core_dump_bytes", old_engine.core_dump_bytes_max != new_engine.core_dump_bytes_max),
+            (
+                "engine.resident_memory",
+                old_engine.residency.memory_bytes != new_engine.residency.memory_bytes,
+            ),
+            ("engine.resident_table", old_engine.residency.table_bytes != new_engine.residency.table_bytes),
+            ("engine.resident_stack", old_engine.residency.stack_bytes != new_engine.residency.stack_bytes),
+            ("engine.pagemap_scan", old_engine.residency.pagemap_scan != new_engine.residency.pagemap_scan),
             ("engine.cache", old_engine.cache_dir != new_engine.cache_dir),
             ("memory.total", self.memory_total != new.memory_total),
             ("keyvalue.value_bytes", old_stored.value_bytes_max != new_stored.value_bytes_max),

@@ -21,6 +21,8 @@ pub struct EngineConfig {
     pub component_bytes_max: u64,
     /// How often a running guest is interrupted to see whether it may go on. Default 1 ms; 1 to 10 ms.
     pub tick: Duration,
+    /// What an instance that ends leaves in memory for the next one.
+    pub residency: Residency,
     /// How long compiling one component may take. Default 60 s; 100 ms to 1 h.
     pub compile_time: Duration,
     /// How much memory compiling one component may take, in bytes. Default 2 GiB; 64 MiB to 64 GiB.
@@ -34,6 +36,34 @@ pub struct EngineConfig {
     pub compile_command: Option<CompileCommand>,
 }
 
+/// How much of a slot stays in memory, zeroed, when its instance has ended.
+///
+/// Making an instance costs page faults more than anything else. What stays is not faulted in again, but has to be made
+/// clean: with `pagemap_scan` only what was written, otherwise all of it. What is beyond it is given back to the system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Residency {
+    /// Of each linear memory, in bytes. Default 256 KiB; 0 to 16 MiB.
+    pub memory_bytes: usize,
+    /// Of each table, in bytes. Default 64 KiB; 0 to 1 MiB.
+    pub table_bytes: usize,
+    /// Of each fibre's stack, in bytes. Default 64 KiB; 0 to 1 MiB.
+    pub stack_bytes: usize,
+    /// Whether the kernel is asked which pages were written (`PAGEMAP_SCAN`, Linux 6.7), where it can tell and the machine
+    /// has no swap: a page that was swapped out would be missed, and shown to the next guest. Default true.
+    pub pagemap_scan: bool,
+}
+
+impl Default for Residency {
+    fn default() -> Self {
+        Residency {
+            memory_bytes: 256 << 10,
+            table_bytes: 64 << 10,
+            stack_bytes: 64 << 10,
+            pagemap_scan: true,
+        }
+    }
+}
+
 impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {
@@ -42,6 +72,7 @@ impl Default for EngineConfig {
             memory_bytes_max: 256 << 20,
             component_bytes_max: 64 << 20,
             tick: Duration::from_millis(1),
+            residency: Residency::default(),
             compile_time: Duration::from_secs(60),
             compile_memory_bytes: 2 << 30,
             core_dumps_dir: PathBuf::from(".wharf/cores"),

@@ -62,8 +62,8 @@ impl Generation {
         let granted = Capabilities::open(&plugin, artifact.ports()).await?;
         let generation = Arc::new(Generation {
             number,
-            pool: Pool::new(&plugin.pool, artifact.threads()),
-            seats: (plugin.pool.concurrency > 1).then(|| Seats::new(&plugin.pool, artifact.threads())),
+            pool: Pool::new(&plugin.pool, artifact.shards()),
+            seats: (plugin.pool.concurrency > 1).then(|| Seats::new(&plugin.pool, artifact.shards())),
             may_be_called_again: plugin.grants.tcp.peers.is_empty()
                 && plugin.grants.dirs.dirs.iter().all(|dir| !dir.write),
             restarts: Restarts::default(),

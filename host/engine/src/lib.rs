@@ -44,6 +44,8 @@ mod worlds;
 pub use capabilities::Ports;
 pub use catalog::{Candidate, Plugin};
 pub use compile::{CompileCommand, compile_worker};
-pub use config::{DirGrant, DirGrants, EngineConfig, Grants, Isolation, Limits, PluginConfig, PoolConfig};
+pub use config::{
+    DirGrant, DirGrants, EngineConfig, Grants, Isolation, Limits, PluginConfig, PoolConfig, Residency,
+};
 pub use inspect::{ImportUse, Inspection, Need, inspect, sha256_hex};
 pub use runtime::{Artifact, Engine};

@@ -62,9 +62,10 @@ pub struct Placed<T> {
 pub struct Place<T>(Weak<Pool<T>>);
 
 impl<T> Pool<T> {
-    /// An empty pool with a shard for each of `threads` threads, and some to spare for those that share one.
-    pub fn new(config: &PoolConfig, threads: usize) -> Arc<Self> {
-        let shards = (threads.max(1) * 2).next_power_of_two();
+    /// An empty pool with `shards` shards, or the next power of two. With as many as there are threads that call, each
+    /// has one of its own; with twice as many, that holds where a few other threads call as well.
+    pub fn new(config: &PoolConfig, shards: usize) -> Arc<Self> {
+        let shards = shards.max(1).next_power_of_two();
         Arc::new_cyclic(|this| Pool {
             shards: (0..shards).map(|_| Shard::default()).collect(),
             taken: AtomicU32::new(0),

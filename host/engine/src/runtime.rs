@@ -22,8 +22,6 @@ use crate::worlds::{Exports, WorldKind};
 /// The stack of a guest's call, in bytes; it comes on top of what host functions need.
 const WASM_STACK_BYTES: usize = 512 << 10;
 const ASYNC_STACK_BYTES: usize = 1 << 20;
-/// What a slot keeps mapped after use: page faults, not instantiation, are what a fresh instance costs.
-const KEEP_RESIDENT_BYTES: usize = 256 << 10;
 /// Memories and tables of one component: adapters and compositions have several.
 const MEMORIES_PER_COMPONENT: u32 = 8;
 const TABLES_PER_COMPONENT: u32 = 16;
@@ -145,9 +143,9 @@ impl Artifact {
         Err(Refusal::new(Stage::Inspect, message))
     }
 
-    /// How many threads call at once.
-    pub(crate) fn threads(&self) -> usize {
-        std::thread::available_parallelism().map_or(1, usize::from)
+    /// Into how many shards its pools are divided: twice as many as threads call.
+    pub(crate) fn shards(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from) * 2
     }
 
     /// What the engine uses of the rest of the host.
@@ -212,12 +210,10 @@ fn wasmtime_config(config: &EngineConfig, settings: CodeSettings) -> Config {
         .max_tables_per_component(TABLES_PER_COMPONENT)
         .max_memory_size(memory)
         .table_elements(TABLE_ELEMENTS_MAX)
-        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
-        .table_keep_resident(64 << 10)
-        .async_stack_keep_resident(64 << 10)
-        // Finds the pages that a guest has touched, so that keeping some of them costs no blind memset. A page
-        // that was swapped out would be missed and shown to the next guest: only where there is no swap.
-        .pagemap_scan(if has_swap() { Enabled::No } else { Enabled::Auto });
+        .linear_memory_keep_resident(config.residency.memory_bytes)
+        .table_keep_resident(config.residency.table_bytes)
+        .async_stack_keep_resident(config.residency.stack_bytes)
+        .pagemap_scan(if config.residency.pagemap_scan && !has_swap() { Enabled::Auto } else { Enabled::No });
     let mut wasmtime = settings.config();
     wasmtime
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))

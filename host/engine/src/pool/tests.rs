@@ -6,7 +6,7 @@ use wharf_call::Kind;
 use super::*;
 
 fn pool(max: u32, queue: u32) -> Arc<Pool<u32>> {
-    Pool::new(&PoolConfig { max, queue, ..PoolConfig::default() }, 2)
+    Pool::new(&PoolConfig { max, queue, ..PoolConfig::default() }, 4)
 }
 
 /// A call that finds a place and makes the instance `instance`.

@@ -40,10 +40,10 @@ pub(super) struct Alive(Arc<AtomicU32>);
 
 impl Seats {
     /// No instance yet. There is room for `config.max`, each with `config.concurrency` seats.
-    pub(crate) fn new(config: &PoolConfig, threads: usize) -> Self {
+    pub(crate) fn new(config: &PoolConfig, shards: usize) -> Self {
         let seats = PoolConfig { max: config.max.saturating_mul(config.concurrency), ..config.clone() };
         Seats {
-            pool: Pool::new(&seats, threads),
+            pool: Pool::new(&seats, shards),
             per_instance: config.concurrency,
             reuse: config.reuse,
             instances: Arc::default(),

@@ -1,4 +1,4 @@
-//! `/keep` writes a secret wherever its memory can hold one; `/search` grows the memory and answers how many words
+//! `/keep` writes a secret wherever its memory can hold one, `/scatter` into every other page of 2 MiB; `/search` grows the memory and answers how many words
 //! of all that it can reach are the secret.
 
 use core::arch::wasm32::{memory_grow, memory_size};
@@ -9,6 +9,7 @@ use wharf::{Context, Failure, Request, Result};
 const SECRET: u64 = 0x7e11_ab1e_5ec2_e7e5;
 const PAGE_BYTES: usize = 64 << 10;
 const GROWN_PAGES: usize = 2;
+const SCATTERED_PAGES: usize = 32;
 
 #[wharf::handler]
 async fn spy(request: Request, _context: Context) -> Result<String> {
@@ -17,8 +18,12 @@ async fn spy(request: Request, _context: Context) -> Result<String> {
             keep();
             Ok("kept\n".into())
         }
+        "/scatter" => {
+            scatter();
+            Ok("scattered\n".into())
+        }
         "/search" => Ok(format!("{}\n", search())),
-        _ => Err(Failure::not_found("try /keep or /search")),
+        _ => Err(Failure::not_found("try /keep, /scatter or /search")),
     }
 }
 
@@ -34,6 +39,17 @@ fn keep() {
     }
 }
 
+/// In every other page of the system's, of more pages than anybody keeps a list of.
+fn scatter() {
+    const SYSTEM_PAGE_BYTES: usize = 4 << 10;
+    let grown = memory_grow(0, SCATTERED_PAGES);
+    if grown != usize::MAX {
+        for at in (0..SCATTERED_PAGES * PAGE_BYTES).step_by(2 * SYSTEM_PAGE_BYTES) {
+            fill((grown * PAGE_BYTES + at) as *mut u64, 1);
+        }
+    }
+}
+
 fn fill(words: *mut u64, count: usize) {
     for at in 0..count {
         // SAFETY: the callers own that many words. Volatile, because nobody is seen to read them.
@@ -42,7 +58,7 @@ fn fill(words: *mut u64, count: usize) {
 }
 
 fn search() -> usize {
-    memory_grow(0, GROWN_PAGES);
+    memory_grow(0, SCATTERED_PAGES);
     let words = memory_size(0) * PAGE_BYTES / size_of::<u64>();
     // From the second word on: a pointer must not be null.
     let found = (1..words).filter(|at| {
