@@ -7,7 +7,7 @@
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, RawFd};
 use std::process::ExitCode;
 
 use rustix::process::{
@@ -73,6 +73,21 @@ fn failed<E: Display>(what: &str) -> impl Fn(E) -> String {
     move |error| format!("{what}: {error}")
 }
 
+/// Closes what the host was itself given by whoever has started it, and has passed on without knowing: anything beyond
+/// the three standard streams.
+fn close_others() -> io::Result<()> {
+    let mut others: Vec<RawFd> = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        others.extend(entry?.file_name().to_str().and_then(|fd| fd.parse().ok()).filter(|fd| *fd > 2));
+    }
+    for fd in others {
+        // SAFETY: nothing in this process has opened a file yet that is still open. The one that the loop above has
+        // read is closed already: closing it again does nothing.
+        unsafe { rustix::io::close(fd) };
+    }
+    Ok(())
+}
+
 /// Binds this process to the host's life, and to what it may use up.
 fn confine(job: &Job) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -80,6 +95,7 @@ fn confine(job: &Job) -> io::Result<()> {
     if std::os::unix::process::parent_id() != job.parent {
         return Err(io::Error::other("the host has ended"));
     }
+    close_others()?;
     let memory = job.bounds.memory_bytes;
     // The host's own clock comes first, unless something is wrong with it.
     let cpu_s = (job.bounds.time.as_secs() + 1).saturating_mul(u64::from(job.bounds.threads)) + 1;
