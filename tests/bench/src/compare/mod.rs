@@ -69,6 +69,8 @@ pub(crate) enum Row {
     /// Bodies of 1 MiB there and back.
     #[value(name = "echo-1m")]
     Echo1m,
+    /// Several calls at once in one instance.
+    Concurrency,
     /// Latency at a fixed rate.
     Open,
     /// The same with and without 10,000 idle connections.

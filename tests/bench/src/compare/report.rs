@@ -135,9 +135,18 @@ impl Rounds {
         let ratio = format!("requests/s, x {first}");
         row(
             f,
-            &["contender", "requests/s", &ratio, "server CPU us/request", "p50 us", "p99 us", "p99.9 us"],
+            &[
+                "contender",
+                "requests/s",
+                &ratio,
+                "server CPU us/request",
+                "p50 us",
+                "p99 us",
+                "p99.9 us",
+                "RSS MiB",
+            ],
         )?;
-        row(f, &["---"; 7])?;
+        row(f, &["---"; 8])?;
         for name in &self.contenders {
             let text =
                 |figure: fn(&Round) -> f64| self.figure(name, figure).map_or(String::new(), |s| s.text());
@@ -153,6 +162,7 @@ impl Rounds {
                     &text(|round| round.p50_us),
                     &text(|round| round.p99_us),
                     &text(|round| round.p999_us),
+                    &text(|round| round.rss_mib),
                 ],
             )?;
         }

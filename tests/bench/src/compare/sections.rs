@@ -55,6 +55,9 @@ pub(crate) const WHARF_FRESH: &str = "wharf, fresh instance";
 pub(crate) const SERVE: &str = "wasmtime serve";
 pub(crate) const SERVE_BEST: &str = "wasmtime serve, best flags";
 pub(crate) const COPY: &str = "wharf, handler that copies";
+const SHARED: &str = "wharf, handler, 32 calls at once";
+const WAITS: &str = "wharf, handler that waits 5 ms";
+const WAITS_SHARED: &str = "wharf, handler that waits 5 ms, 32 calls at once";
 pub(crate) const CROWDED: &str = "wharf, 10,000 idle connections";
 
 /// How many connections the row of that name holds.
@@ -62,6 +65,9 @@ const IDLE_CONNECTIONS: usize = 10_000;
 
 /// A new instance for every call.
 const FRESH: &str = "[plugin.it.pool]\nisolation = \"request\"\n";
+
+/// Many calls at once in one instance.
+const CONCURRENT: &str = "[plugin.it.pool]\nconcurrency = 32\n";
 
 /// What `wasmtime serve` is at its best with: instances that are reused as often as the host's are, many calls at
 /// once in one, and slots whose pages stay. Measured one by one, the first matters most, the last hardly.
@@ -78,6 +84,7 @@ const SERVE_FLAGS: &[&str] = &["-Scli"];
 
 const HELLO: Request = Request::get("/hello");
 const ROOT: Request = Request::get("/");
+const WAIT: Request = Request::get("/wait?ms=5");
 
 /// Starts the contenders of a row.
 pub(crate) fn of(row: Row, programs: &Programs, options: &Options) -> Result<Section> {
@@ -137,6 +144,16 @@ pub(crate) fn of(row: Row, programs: &Programs, options: &Options) -> Result<Sec
                 bare(echo(1 << 20))?,
                 wharf(SDK, KITCHEN, echo(1 << 20), "")?,
                 wharf(COPY, KITCHEN, copy(1 << 20), "")?,
+            ],
+        ),
+        Row::Concurrency => new(
+            "calls at once in one instance",
+            Load::Closed { connections: 128 },
+            vec![
+                wharf(SDK, KITCHEN, HELLO, "")?,
+                wharf(SHARED, KITCHEN, HELLO, CONCURRENT)?,
+                wharf(WAITS, KITCHEN, WAIT, "")?,
+                wharf(WAITS_SHARED, KITCHEN, WAIT, CONCURRENT)?,
             ],
         ),
         Row::Open => new(
