@@ -1,7 +1,5 @@
 //! The first request of a host that finds its compiled components in the cache.
 
-use std::io::BufReader;
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -13,7 +11,7 @@ use super::spread::Spread;
 use crate::Result;
 use crate::load::Request;
 use crate::load::idle::Held;
-use crate::server::{announced, bare_environment, write_manifest};
+use crate::server::{Server, write_manifest};
 
 /// Starts that are measured for each round that others are measured.
 const STARTS_PER_ROUND: usize = 5;
@@ -79,37 +77,18 @@ fn start_empty(programs: &Programs) -> Result<Duration> {
     let mut command = std::process::Command::new(&programs.wharf);
     command.arg("up").arg(dir.path()).args(["--log", "json"]);
     let begun = Instant::now();
-    let mut child =
-        Killed(bare_environment(&mut command).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?);
-    listens(&mut child)?;
+    let _host = Server::wharf_of(command, dir)?;
     Ok(begun.elapsed())
 }
 
 /// How long a host takes until it listens, and from then until it has answered.
 fn start_and_ask(programs: &Programs, request: Request) -> Result<(Duration, Duration)> {
-    let (mut command, _dir) = programs.setup(KITCHEN, request, "").command()?;
+    let (command, dir) = programs.setup(KITCHEN, request, "").command()?;
     let begun = Instant::now();
-    let mut child =
-        Killed(bare_environment(&mut command).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?);
-    let addr = listens(&mut child)?;
+    let host = Server::wharf_of(command, dir)?;
     let until_listening = begun.elapsed();
-    Held::open(addr, request, 1)?;
+    Held::open(host.addr(), request, 1)?;
     Ok((until_listening, begun.elapsed() - until_listening))
-}
-
-fn listens(child: &mut Killed) -> Result<std::net::SocketAddr> {
-    let stdout = child.0.stdout.take().ok_or("is piped")?;
-    let addr = announced(&mut BufReader::new(stdout), "listening on http://")?;
-    addr.ok_or_else(|| "the host ended before it served".into())
-}
-
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn milliseconds(duration: Duration) -> f64 {

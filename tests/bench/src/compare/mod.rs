@@ -102,7 +102,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let measured = Duration::from_secs(options.seconds.into());
     let begun = Instant::now();
     let mut report = Report::new(rounds, measured);
-    for row in &rows {
+    // What was measured before something failed is still worth reading.
+    let measured_all = rows.iter().try_for_each(|row| -> Result<()> {
         match row {
             Row::Cold => report.cold = Some(cold::measure(&programs, rounds)?),
             Row::Memory => report.memory = Some(memory::measure(&programs)?),
@@ -111,12 +112,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 report.sections.push(measure(section, rounds, measured)?);
             }
         }
-    }
+        Ok(())
+    });
     report.seconds_taken = begun.elapsed().as_secs();
     println!("{report}");
     let json = programs::target_dir()?.join("bench.json");
     std::fs::write(&json, serde_json::to_vec_pretty(&report)?)?;
     println!("every round: {}", json.display());
+    measured_all?;
     if options.only.is_empty() && !options.quick && options.wharf.is_none() {
         let page = programs::root().join("tests/bench/README.md");
         crate::readme::replace(&page, "figures", &report.to_string())?;

@@ -57,6 +57,11 @@ impl Server {
     /// A host with the defaults of everything that `more` does not set.
     pub(crate) fn wharf(wharf: Wharf<'_>) -> Result<Self> {
         let (command, dir) = wharf.command()?;
+        Server::wharf_of(command, dir)
+    }
+
+    /// A host that `command` starts, in a folder that is removed with it.
+    pub(crate) fn wharf_of(command: Command, dir: TempDir) -> Result<Self> {
         Server::start(command, Announces::Stdout("listening on http://"), Some(dir))
     }
 
