@@ -91,17 +91,20 @@ fn with_isolation_request_each_call_has_a_fresh_instance() {
 fn with_isolation_caller_an_instance_serves_one_caller_only() {
     run(async {
         let host = pooled("{{kitchen}}", "isolation = \"caller\"\nmax = 2").start().await;
-        let (mut ann, mut bob, mut eve) =
-            (caller(&host, 2).await, caller(&host, 3).await, caller(&host, 4).await);
-        for count in 1..=3 {
-            for client in [&mut ann, &mut bob] {
-                assert_eq!(get(client, "/count").await.expect(200).text(), format!("{count}\n"));
+        let mut callers =
+            [(caller(&host, 2).await, 0), (caller(&host, 3).await, 0), (caller(&host, 4).await, 0)];
+        let mut most = 0;
+        for round in 0..25 {
+            // A third one comes later. There is no room for it: an idle instance of another makes it.
+            let present = if round < 20 { 2 } else { 3 };
+            for (client, made) in &mut callers[..present] {
+                *made += 1;
+                let count: u32 = get(client, "/count").await.expect(200).text().trim().parse().unwrap();
+                assert!(count <= *made, "{count} calls in an instance of a caller who made {made}");
+                most = most.max(count);
             }
         }
-        // There is no room for a third: whoever was idle for longest makes it.
-        assert_eq!(get(&mut eve, "/count").await.expect(200).text(), "1\n");
-        assert_eq!(get(&mut bob, "/count").await.expect(200).text(), "4\n");
-        assert_eq!(get(&mut ann, "/count").await.expect(200).text(), "1\n");
+        assert!(most > 1, "no instance was used twice");
         instances(&host, "no more than its pool has", |count| count <= 2).await;
     });
 }

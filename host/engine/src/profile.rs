@@ -24,11 +24,10 @@ const SAMPLES_MAX: u32 = 100_000;
 const PROFILE_BYTES_MAX: usize = 64 << 20;
 /// What a recording is paid for with from the budget.
 const RECORDING_BYTES: u64 = 64 << 20;
-/// Sampling takes a fiftieth of the time at most.
-const REST_FACTOR: u32 = 50;
-/// And this much in all. What a sample takes grows with the depth of the stack, and so does what is kept of it: a
-/// guest whose stacks are deep, and each of them another, is bounded by this.
-const SAMPLING_MAX: Duration = Duration::from_secs(1);
+/// Sampling takes a fiftieth of the time at most, and a second of all of it. What a sample takes grows with the depth
+/// of the stack, and so does what is kept of it: a guest whose stacks are deep, and each of them another, is bounded
+/// by this.
+const REST_MIN: u32 = 50;
 
 /// The recording of one plugin, if there is one.
 #[derive(Default)]
@@ -45,7 +44,8 @@ struct Recording {
     spacing: Duration,
     /// No sample is taken before.
     due: Instant,
-    spent: Duration,
+    /// How many times as long as a sample has taken the next one is away.
+    rest: u32,
 }
 
 impl Profiling {
@@ -61,16 +61,11 @@ impl Profiling {
         let Some(mut recording) = state.berth.profiling.recording.try_lock() else { return };
         let Some(recording) = recording.as_mut() else { return };
         let begun = Instant::now();
-        if recording.generation != state.log.generation()
-            || begun < recording.due
-            || recording.spent > SAMPLING_MAX
-        {
+        if recording.generation != state.log.generation() || begun < recording.due {
             return;
         }
         recording.profiler.sample(store, recording.tick);
-        let took = begun.elapsed();
-        recording.spent += took;
-        recording.due = begun + recording.spacing.max(took * REST_FACTOR);
+        recording.due = begun + recording.spacing.max(begun.elapsed() * recording.rest);
     }
 }
 
@@ -120,7 +115,8 @@ pub(crate) async fn record(
     let profiler = off_the_executor(move || artifact.profiler(&name, tick)).await?;
     let spacing = (time / SAMPLES_MAX).max(tick / 2);
     let now = Instant::now();
-    let recording = Recording { profiler, generation, tick, spacing, due: now, spent: Duration::ZERO };
+    let rest = REST_MIN.max(u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
+    let recording = Recording { profiler, generation, tick, spacing, due: now, rest };
     *profiling.recording.lock() = Some(recording);
     tokio::time::sleep(time).await;
     let Some(profiler) = stop.take() else { return Err(refusal("the recording has been lost")) };

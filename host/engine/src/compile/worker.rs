@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, RawFd};
+use std::path::Path;
 use std::process::ExitCode;
 
 use rustix::process::{
@@ -76,13 +77,15 @@ fn failed<E: Display>(what: &str) -> impl Fn(E) -> String {
 /// Closes what the host was itself given by whoever has started it, and has passed on without knowing: anything beyond
 /// the three standard streams.
 fn close_others() -> io::Result<()> {
-    let mut others: Vec<RawFd> = Vec::new();
-    for entry in std::fs::read_dir("/proc/self/fd")? {
-        others.extend(entry?.file_name().to_str().and_then(|fd| fd.parse().ok()).filter(|fd| *fd > 2));
+    let dir = Path::new("/proc/self/fd");
+    let mut open: Vec<RawFd> = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        open.extend(entry?.file_name().to_str().and_then(|fd| fd.parse::<RawFd>().ok()));
     }
-    for fd in others {
-        // SAFETY: nothing in this process has opened a file yet that is still open. The one that the loop above has
-        // read is closed already: closing it again does nothing.
+    // Reading the list needed one of its own, which is closed again by now.
+    open.retain(|fd| *fd > 2 && std::fs::read_link(dir.join(fd.to_string())).is_ok());
+    for fd in open {
+        // SAFETY: it is open, and nothing in this process has opened a file yet that is still in use.
         unsafe { rustix::io::close(fd) };
     }
     Ok(())

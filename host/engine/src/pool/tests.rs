@@ -117,7 +117,9 @@ async fn an_instance_with_an_owner_serves_nobody_else() {
     assert!(pool.keep(again).is_none() && pool.keep(bobs).is_none());
     let eve = Owner::from("eve");
     match pool.admit(Some(&eve), Deadline::NONE).await.expect("an idle one makes room") {
-        Admission::Instead(old) => assert_eq!(old.instance, 1, "the one that was idle for longest"),
+        Admission::Instead(old) => {
+            assert_eq!(old.instance, 1, "the one of its shard that was idle for longest")
+        }
         other => panic!("{other:?}"),
     }
 }
