@@ -24,6 +24,8 @@ pub(super) struct Animal {
     pub(super) manifest: String,
     /// `then: silent`: it answers nobody, whatever it is asked. The others answer a GET after the attack.
     pub(super) silent: bool,
+    /// `build: release`: it is let out in a release build only, for a reason that is given.
+    pub(super) release_only: bool,
     /// `open:` why the host does not do what it must, yet.
     pub(super) open: Option<String>,
     source: Source,
@@ -85,6 +87,7 @@ impl Animal {
             request: Asked { method: "POST".to_owned(), path: "/".to_owned(), bytes: 4099 },
             manifest: String::new(),
             silent: false,
+            release_only: false,
             open: None,
             source: Source::Text(String::new()),
         };
@@ -106,6 +109,7 @@ impl Animal {
                     animal.manifest += &format!("[plugin.{name}.{key}]\n{}\n", value.replace("; ", "\n"));
                 }
                 "then" if value == "silent" => animal.silent = true,
+                "build" if value.starts_with("release, for ") => animal.release_only = true,
                 "open" => animal.open = Some(value.to_owned()),
                 "guest" => animal.source = Source::Guest(value.to_owned()),
                 "generate" => animal.source = Source::Generated(value.to_owned()),

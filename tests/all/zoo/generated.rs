@@ -24,6 +24,8 @@ pub(super) fn make(what: &str) -> Made {
             "(local i32) {} (unreachable)",
             repeated(size, |n| format!("local.get 1 i32.const {n} i32.rotl local.get 0 i32.xor local.set 1"))
         )),
+        // The longest instructions that there are: twenty bytes each.
+        "constants" => attack(format!("{} (unreachable)", "v128.const i64x2 0 0 drop\n".repeat(size))),
         "name" => Made::Text(format!(
             "(func $attack (param i32) (result i32) (call $deep (i32.const 50)))
              (func $deep (@name \"{}\") (param i32) (result i32)

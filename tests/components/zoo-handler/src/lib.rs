@@ -59,7 +59,7 @@ impl handler::Guest for Beast {
             "/randomness" => loop {
                 black_box(get_random_bytes(1 << 20));
             },
-            "/lines" => (0..20_000).for_each(|n| println!("line {n} of a flood")),
+            "/lines" => (0..3_000).for_each(|n| println!("line {n} of a flood")),
             "/line-without-end" => {
                 use std::io::Write;
                 let mut out = std::io::stdout().lock();

@@ -1,4 +1,4 @@
-;; attacks: the log: twenty thousand lines
+;; attacks: the log: three thousand lines
 ;; expect: 200
 ;; guest: zoo-handler
 ;; request: GET /lines 0

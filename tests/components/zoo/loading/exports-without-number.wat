@@ -1,3 +1,3 @@
-;; attacks: the refusal, which names every export: there are twenty thousand
-;; expect: refused inspect "and 19970 more"
-;; generate: exports 20000
+;; attacks: the refusal, which names every export: there are five thousand
+;; expect: refused inspect "and 4970 more"
+;; generate: exports 5000

@@ -1,3 +1,3 @@
 ;; attacks: the compiler: a function of more bytes than one may have
 ;; expect: refused inspect "size"
-;; generate: instructions 900000
+;; generate: constants 410000

@@ -1,3 +1,3 @@
 ;; attacks: the refusal, which names what is imported: the name has ninety kilobytes
-;; expect: refused inspect "x-x…"
+;; expect: refused inspect "x-…"
 ;; generate: import-name 45000

@@ -1,3 +1,3 @@
-;; attacks: the decoder: a function of a hundred thousand parameters
+;; attacks: the decoder: a function of twenty thousand parameters
 ;; expect: refused inspect "parameters"
-;; generate: parameters 100000
+;; generate: parameters 20000

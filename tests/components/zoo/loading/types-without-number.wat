@@ -1,3 +1,3 @@
-;; attacks: the decoder's memory: two hundred thousand types
+;; attacks: the decoder's memory: fifty thousand types
 ;; expect: refused inspect "no export is one of"
-;; generate: types 200000
+;; generate: types 50000

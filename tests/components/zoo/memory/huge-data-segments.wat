@@ -1,3 +1,3 @@
-;; attacks: the memory of the host: thirty-two mebibytes of data for a memory of forty
+;; attacks: the memory of the host: eight mebibytes of data for a memory of forty
 ;; expect: refused instantiate "limits.memory"
-;; generate: data-segment 33554432
+;; generate: data-segment 8388608
