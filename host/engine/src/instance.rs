@@ -19,7 +19,7 @@ use crate::cores::Mourned;
 use crate::epoch::{CpuExceeded, Meter};
 use crate::limits::Denied;
 use crate::profile::Profiling;
-use crate::request_body::RequestBody;
+use crate::request_body::{BodyHold, RequestBody};
 use crate::shared::Ledger;
 use crate::state::State;
 use crate::worlds::{Begun, Exports, Loaded, World};
@@ -34,6 +34,8 @@ pub(crate) struct Instance {
     exports: Loaded,
     /// Calls that were begun.
     calls: u32,
+    /// The request body of the call that goes on.
+    body: BodyHold,
 }
 
 /// The hooks of `wharf:plugin/lifecycle`.
@@ -111,7 +113,9 @@ impl Instance {
             within(plugin.limits.wall, Metered { meter, call: pin!(instantiate) }).await
         };
         match instantiated.and_then(|loaded| loaded.map_err(Ended::Trapped)) {
-            Ok(exports) => Ok(Instance { store: Mourned::new(store), exports, calls: 0 }),
+            Ok(exports) => {
+                Ok(Instance { store: Mourned::new(store), exports, calls: 0, body: BodyHold::default() })
+            }
             Err(ended) => {
                 let failure = ended.into_failure(&mut store);
                 drop(Mourned::new(store));
@@ -170,11 +174,12 @@ impl Instance {
         answer: &Answer,
     ) -> Result<Begun, Failure> {
         self.calls += 1;
-        let Instance { store, exports, .. } = self;
+        let Instance { store, exports, body: held, .. } = self;
         let state = store.data_mut();
         let limit = state.plugin.limits.request_body_bytes;
         let (parts, body) = request.into_parts();
-        let body = RequestBody::new(body, limit, state.meter.clone());
+        let (body, hold) = RequestBody::new(body, limit, state.meter.clone());
+        *held = hold;
         state.log.set_request(Some(invocation.request_id.clone()));
         state.egress.begin(&invocation, answer);
         exports
@@ -187,7 +192,7 @@ impl Instance {
     ///
     /// An error means that the instance must not be used again; so does dropping the future.
     pub(crate) async fn finish(&mut self, begun: Begun, answer: &Answer) -> Result<(), Failure> {
-        let Instance { store, exports, .. } = self;
+        let Instance { store, exports, body, .. } = self;
         let meter = store.data().meter.clone();
         meter.begin();
         store.set_epoch_deadline(1);
@@ -197,6 +202,7 @@ impl Instance {
         };
         match ran.map_err(|_| Ended::Cpu).and_then(|ran| ran.map_err(Ended::Trapped)) {
             Ok(()) => {
+                *body = BodyHold::default();
                 let state = store.data_mut();
                 state.log.set_request(None);
                 state.egress.end();

@@ -1,21 +1,45 @@
-//! A request body on its way to a guest: bounded by the plugin's limit, and telling the meter of progress.
+//! A request body on its way to a guest: bounded by the plugin's limit, telling the meter of progress, and over with
+//! its call.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
+use parking_lot::Mutex;
 use wasmtime_wasi_http::Error as HttpError;
-use wharf_call::{Body, Failure, Kind};
+use wharf_call::{Body, Failure, Kind, StreamBody};
 
 use crate::epoch::Meter;
 
 pub(crate) struct RequestBody {
-    inner: Body,
+    inner: Inner,
     left: u64,
     max: u64,
     meter: Arc<Meter>,
+}
+
+enum Inner {
+    Whole(Bytes),
+    Streamed(Arc<Slot>),
+}
+
+/// A body in chunks, until it or its call is over.
+type Slot = Mutex<Option<StreamBody>>;
+
+/// Held by whoever drives a call, and dropped when nothing of the call is left: it takes the body with it.
+///
+/// A guest may keep its end of a body for as long as its instance lives. What is behind it, a connection that waits
+/// for its request to be read, must not live that long.
+#[derive(Default)]
+pub(crate) struct BodyHold(Weak<Slot>);
+
+impl Drop for BodyHold {
+    fn drop(&mut self) {
+        let body = self.0.upgrade().and_then(|slot| slot.lock().take());
+        drop(body);
+    }
 }
 
 impl RequestBody {
@@ -24,18 +48,41 @@ impl RequestBody {
         if body.size_hint().lower() > max { Err(too_large(max)) } else { Ok(()) }
     }
 
-    pub(crate) fn new(inner: Body, max: u64, meter: Arc<Meter>) -> Self {
-        RequestBody { inner, left: max, max, meter }
+    pub(crate) fn new(body: Body, max: u64, meter: Arc<Meter>) -> (Self, BodyHold) {
+        let (inner, hold) = match body {
+            Body::Empty => (Inner::Whole(Bytes::new()), BodyHold::default()),
+            Body::Whole(bytes) => (Inner::Whole(bytes), BodyHold::default()),
+            Body::Stream(stream) => {
+                let slot = Arc::new(Mutex::new(Some(stream)));
+                let hold = BodyHold(Arc::downgrade(&slot));
+                (Inner::Streamed(slot), hold)
+            }
+        };
+        (RequestBody { inner, left: max, max, meter }, hold)
     }
 
     /// All of it, if it is whole; itself again, if it is streamed.
     pub(crate) fn into_whole(self) -> Result<Bytes, Self> {
         match self.inner {
-            Body::Empty => Ok(Bytes::new()),
-            Body::Whole(bytes) => Ok(bytes),
-            Body::Stream(_) => Err(self),
+            Inner::Whole(bytes) => Ok(bytes),
+            Inner::Streamed(_) => Err(self),
         }
     }
+
+    fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        match &mut self.inner {
+            Inner::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Inner::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Inner::Streamed(slot) => match &mut *slot.lock() {
+                Some(stream) => Pin::new(stream).poll_frame(cx),
+                None => Poll::Ready(Some(Err(over()))),
+            },
+        }
+    }
+}
+
+fn over() -> Failure {
+    Failure::new(Kind::BadRequest, "the call that this body belongs to is over")
 }
 
 fn too_large(max: u64) -> Failure {
@@ -60,7 +107,7 @@ impl http_body::Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+        let frame = match ready!(self.poll_inner(cx)) {
             Some(Ok(frame)) => frame,
             end => return Poll::Ready(end),
         };
@@ -75,10 +122,68 @@ impl http_body::Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        match &self.inner {
+            Inner::Whole(bytes) => bytes.is_empty(),
+            Inner::Streamed(slot) => slot.lock().as_ref().is_some_and(StreamBody::is_end_stream),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match &self.inner {
+            Inner::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Inner::Streamed(slot) => {
+                slot.lock().as_ref().map_or_else(SizeHint::default, StreamBody::size_hint)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use std::task::Waker;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A client that has sent nothing yet; it is told when nobody reads on.
+    struct Silent(#[expect(dead_code, reason = "watched from outside")] Arc<()>);
+
+    impl http_body::Body for Silent {
+        type Data = Bytes;
+        type Error = Failure;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+            Poll::Pending
+        }
+    }
+
+    fn streamed() -> (RequestBody, BodyHold, Weak<()>) {
+        let sender = Arc::new(());
+        let sent = Arc::downgrade(&sender);
+        let meter = Arc::new(Meter::new(Duration::from_secs(1)));
+        let (body, hold) = RequestBody::new(Body::stream(Silent(sender)), 1 << 20, meter);
+        (body, hold, sent)
+    }
+
+    #[test]
+    fn a_body_that_the_guest_keeps_is_over_with_its_call() {
+        let (mut body, hold, sender) = streamed();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut body).poll_frame(&mut cx).is_pending());
+        drop(hold);
+        assert!(sender.upgrade().is_none(), "nobody waits for the client any more");
+        assert!(matches!(Pin::new(&mut body).poll_frame(&mut cx), Poll::Ready(Some(Err(_)))));
+    }
+
+    #[test]
+    fn a_body_that_the_guest_drops_is_over_at_once() {
+        let (body, _hold, sender) = streamed();
+        drop(body);
+        assert!(sender.upgrade().is_none());
     }
 }

@@ -104,9 +104,10 @@ async fn attempt(
     let meter = Arc::new(Meter::new(limits.cpu));
     let (lost, was_lost) = oneshot::channel();
     let (head, body) = request.into_parts();
-    let body = RequestBody::new(body, limits.request_body_bytes, meter.clone());
+    let (body, hold) = RequestBody::new(body, limits.request_body_bytes, meter.clone());
     let job = Job {
         request: Request::from_parts(head, body),
+        body: hold,
         invocation,
         answer: answer.clone(),
         meter: meter.clone(),

@@ -22,7 +22,7 @@ use crate::epoch::Meter;
 use crate::generation::Generation;
 use crate::instance::{Hook, Instance, timeout};
 use crate::pool::Placed;
-use crate::request_body::RequestBody;
+use crate::request_body::{BodyHold, RequestBody};
 use crate::restarts::Crash;
 use crate::state::State;
 use crate::worlds::World;
@@ -33,6 +33,8 @@ const LOOK: Duration = Duration::from_millis(500);
 /// One call, on its way to an instance.
 pub(super) struct Job {
     pub(super) request: Request<RequestBody>,
+    /// Dropped with the last of the call.
+    pub(super) body: BodyHold,
     pub(super) invocation: Invocation,
     pub(super) answer: Answer,
     pub(super) meter: Arc<Meter>,
@@ -125,7 +127,7 @@ pub(crate) async fn serve(
 }
 
 async fn one(accessor: &Accessor<State>, world: &World, ledger: &Ledger, job: Job) -> wasmtime::Result<()> {
-    let Job { request, invocation, answer, meter, lost, work } = job;
+    let Job { request, body: _body, invocation, answer, meter, lost, work } = job;
     if answer.has_ended() {
         // It was given up on its way.
         return Ok(());
