@@ -196,12 +196,14 @@ fn is_path(text: &str) -> bool {
 
 #[test]
 fn each_guest_is_used_by_a_test() {
-    let places = ["tests/all", "tests/bench/src", "host/engine/benches"];
+    let places = ["tests/all", "tests/components/zoo", "tests/bench/src", "host/engine/benches"];
     let tests: String = places.iter().map(|place| all_text_in(&Path::new(ROOT).join(place))).collect();
     assert!(!components::ALL.is_empty());
     for (name, _) in components::ALL {
         let constant = format!("components::{}", name.replace('-', "_").to_uppercase());
-        let used = tests.contains(&format!("{{{{{name}}}}}")) || tests.contains(&constant);
+        let used = tests.contains(&format!("{{{{{name}}}}}"))
+            || tests.contains(&constant)
+            || tests.contains(&format!(";; guest: {name}\n"));
         assert!(used, "no test uses the guest {name}");
     }
 }

@@ -13,6 +13,12 @@ use crate::framing;
 use crate::imports::{self, Offer};
 use crate::worlds::WorldKind;
 
+/// The stack for decoding a component: twice what it gets where it is decoded for the first time, so that what
+/// fitted there fits everywhere.
+const STACK_BYTES: usize = 2 * WORKER_STACK_BYTES;
+/// The stack for decoding a component that nobody has decoded before.
+pub(crate) const WORKER_STACK_BYTES: usize = 8 << 20;
+
 /// What is known of a component without running it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
@@ -61,6 +67,18 @@ pub enum Need {
 }
 
 impl Inspection {
+    /// The world that the host runs it as.
+    ///
+    /// # Errors
+    /// [`Stage::Inspect`], with what keeps the host from running it.
+    pub(crate) fn kind(&self) -> Result<WorldKind, Refusal> {
+        // What is not offered is said by `check_grants`, which knows the plugin's name.
+        let kind = self.world.as_deref().and_then(WorldKind::of_export);
+        kind.ok_or_else(|| {
+            refusal(self.problem.clone().unwrap_or_else(|| "it implements no known world".into()))
+        })
+    }
+
     /// Checks every import against what `plugin` was granted.
     ///
     /// # Errors
@@ -96,9 +114,35 @@ impl Inspection {
 /// # Errors
 /// [`Stage::Inspect`] when the bytes are not a valid component; the message names what they are instead.
 /// A valid component that the host cannot run is no error: see [`Inspection::problem`].
+///
+/// Types within types are decoded by a function that calls itself. A component that has more of them than
+/// the stack has room for ends the process: one that nobody has vouched for is first inspected where that
+/// hurts nobody, by the process that compiles it.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
+    inspect_within(bytes, STACK_BYTES)
+}
+
+/// The same with a stack of `stack_bytes`: with less than [`inspect`] has, it ends sooner.
+pub(crate) fn inspect_within(bytes: &[u8], stack_bytes: usize) -> Result<Inspection, Refusal> {
+    recognise(bytes)?;
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("wharf-inspect".into()).stack_size(stack_bytes);
+        let thread = thread.spawn_scoped(scope, || inspect_here(bytes));
+        let thread = thread.map_err(|error| refusal(format!("no thread can be started: {error}")))?;
+        thread.join().unwrap_or_else(|_| Err(refusal("reading this component panicked")))
+    })
+}
+
+/// Refuses what is no component, without decoding anything.
+///
+/// # Errors
+/// As of [`inspect`].
+pub(crate) fn recognise(bytes: &[u8]) -> Result<(), Refusal> {
     refuse_by_name(bytes)?;
-    framing::check(bytes).map_err(refusal)?;
+    framing::check(bytes).map_err(refusal)
+}
+
+fn inspect_here(bytes: &[u8]) -> Result<Inspection, Refusal> {
     // The decoder is given hostile bytes. A panic in it must not be one of the host's.
     let decoded = catch_unwind(AssertUnwindSafe(|| decode(bytes)));
     let (resolve, world) = match decoded {

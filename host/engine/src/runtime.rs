@@ -14,7 +14,7 @@ use crate::config::EngineConfig;
 use crate::cores::Cores;
 use crate::epoch::Ticker;
 use crate::imports;
-use crate::inspect::{Inspection, inspect};
+use crate::inspect::{Inspection, inspect, recognise, sha256_hex};
 use crate::metrics;
 use crate::state::State;
 use crate::worlds::{Exports, WorldKind};
@@ -90,18 +90,25 @@ impl Engine {
                 format!("the component has {} bytes; [engine] component_bytes allows {max}", bytes.len()),
             ));
         }
-        let inspected = bytes.clone();
-        let inspection = tokio::task::spawn_blocking(move || inspect(&inspected))
-            .await
-            .unwrap_or_else(|_| Err(Refusal::new(Stage::Inspect, "reading this component panicked")))?;
-        // What is not offered is said by `check_grants`, which knows the plugin's name.
-        let Some(kind) = inspection.world.as_deref().and_then(WorldKind::of_export) else {
-            let problem = inspection.problem.unwrap_or_else(|| "it implements no known world".to_owned());
-            return Err(Refusal::new(Stage::Inspect, problem));
-        };
-        let component = self.0.compiler.component(&inspection.sha256, bytes, debug_info).await?;
+        let sha256 = off_the_executor(bytes.clone(), |bytes| {
+            recognise(bytes)?;
+            Ok(sha256_hex(bytes))
+        });
+        let sha256 = sha256.await?;
+        // Who compiles it inspects it first, where a component that attacks the decoder ends nothing but itself.
+        let component = self.0.compiler.component(&sha256, bytes.clone(), debug_info).await?;
+        let inspection = off_the_executor(bytes, inspect).await?;
+        let kind = inspection.kind()?;
         Ok(Arc::new(Artifact { inspection, kind, component, engine: self.clone() }))
     }
+}
+
+async fn off_the_executor<T: Send + 'static>(
+    bytes: Bytes,
+    work: impl FnOnce(&[u8]) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let worked = tokio::task::spawn_blocking(move || work(&bytes)).await;
+    worked.unwrap_or_else(|_| Err(Refusal::new(Stage::Inspect, "reading this component panicked")))
 }
 
 /// A component with its code. Shared by all generations that run it.

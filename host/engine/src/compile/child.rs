@@ -21,7 +21,7 @@ use wharf_call::{Memory, Reservation};
 
 use super::failed::Failed;
 use super::job::Job;
-use super::worker::REFUSED;
+use super::worker::{NOT_UNDERSTOOD, REFUSED};
 
 /// How the host starts the process that compiles.
 ///
@@ -90,6 +90,7 @@ pub(super) fn compile(
         (Some(0), _) => {}
         _ if STARVED.iter().any(|sign| said.contains(sign)) => return Err(Failed::Memory),
         (Some(code), _) if code == i32::from(REFUSED) => return Err(Failed::Refused(said)),
+        (Some(code), _) if code == i32::from(NOT_UNDERSTOOD) => return Err(Failed::NotUnderstood(said)),
         (_, Some(signal)) if signal == Signal::XCPU.as_raw() => return Err(Failed::Time),
         (_, Some(signal)) if signal == Signal::XFSZ.as_raw() => return Err(Failed::Memory),
         _ => return Err(Failed::Died { status, said }),

@@ -22,6 +22,8 @@ pub(super) enum Failed {
     Memory,
     /// The host has no memory to spare.
     Budget,
+    /// It is no component that the host runs.
+    NotUnderstood(String),
     /// The compiler has found something wrong with the component.
     Refused(String),
     /// The process ended in a way that nobody had planned.
@@ -51,6 +53,7 @@ impl Failed {
                                it has less to do, or give it more, and restart it"
                     .to_owned()
             }
+            Failed::NotUnderstood(said) => return Refusal::new(Stage::Inspect, said),
             Failed::Refused(said) => said,
             Failed::Died { status, said } => {
                 let how = match (status.signal(), status.code()) {

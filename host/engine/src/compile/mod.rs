@@ -35,6 +35,7 @@ use self::cache::{Cache, hex};
 use self::failed::Failed;
 use self::job::{Bounds, Compatibility, Job};
 use crate::config::EngineConfig;
+use crate::inspect::inspect;
 use crate::metrics;
 
 pub use self::child::CompileCommand;
@@ -88,7 +89,7 @@ impl Compiler {
     /// process that compiles.
     ///
     /// # Errors
-    /// [`Stage::Compile`], with what is wrong with the component, or the limit that it takes more of.
+    /// [`Stage::Inspect`] when it is no component that the host runs. [`Stage::Compile`], with what is wrong with the component, or the limit that it takes more of.
     pub(crate) async fn component(
         self: &Arc<Self>,
         sha256: &str,
@@ -179,6 +180,7 @@ impl Compiler {
 
     /// In this process, unbounded.
     fn compile_here(&self, bytes: &[u8], debug_info: bool) -> Result<Vec<u8>, Refusal> {
+        inspect(bytes)?.kind()?;
         let mut bytes = bytes.to_vec();
         if !debug_info {
             debug_info::hide(&mut bytes);

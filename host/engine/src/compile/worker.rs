@@ -1,6 +1,6 @@
 //! The process that compiles, from inside.
 //!
-//! It is given one component, makes its code and ends. What it may use up it takes from itself before it reads
+//! It is given one component, inspects it, makes its code and ends. What it may use up it takes from itself before it reads
 //! the component, and none of it can be had back: a component that attacks the compiler with its size or its
 //! shape ends this process, not the host.
 
@@ -18,9 +18,12 @@ use wasmtime::Engine;
 
 use super::debug_info;
 use super::job::{Compatibility, Job};
+use crate::inspect::{WORKER_STACK_BYTES, inspect_within};
 
 /// The exit code of a process that has said on standard error why there is no code.
 pub(super) const REFUSED: u8 = 1;
+/// The same, where that is what the component is, not how it compiles.
+pub(super) const NOT_UNDERSTOOD: u8 = 3;
 
 /// Address space that is no memory: the program, its libraries, stacks, and what allocators keep in reserve.
 const ADDRESS_SPACE_BYTES: u64 = 4 << 30;
@@ -36,15 +39,27 @@ const NICENESS: i32 = 10;
 pub fn compile_worker() -> ExitCode {
     match work() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Err(Unfit { exit, why }) => {
             // There is nobody left to tell when this fails.
-            let _ = writeln!(io::stderr(), "{error}");
-            ExitCode::from(REFUSED)
+            let _ = writeln!(io::stderr(), "{why}");
+            ExitCode::from(exit)
         }
     }
 }
 
-fn work() -> Result<(), String> {
+/// Why there is no code.
+struct Unfit {
+    exit: u8,
+    why: String,
+}
+
+impl From<String> for Unfit {
+    fn from(why: String) -> Self {
+        Unfit { exit: REFUSED, why }
+    }
+}
+
+fn work() -> Result<(), Unfit> {
     let mut input = io::stdin().lock();
     let job = Job::read(&mut input).map_err(failed("its job cannot be read; only a host can start this"))?;
     confine(&job).map_err(failed("the compiler cannot be confined"))?;
@@ -52,22 +67,25 @@ fn work() -> Result<(), String> {
     let mut component = Vec::new();
     input.take(job.component_bytes).read_to_end(&mut component).map_err(failed("reading the component"))?;
     if component.len() as u64 != job.component_bytes {
-        return Err("the component ends too early".to_owned());
+        return Err("the component ends too early".to_owned().into());
     }
+    inspect_within(&component, WORKER_STACK_BYTES)
+        .and_then(|inspection| inspection.kind())
+        .map_err(|refusal| Unfit { exit: NOT_UNDERSTOOD, why: refusal.message })?;
     if !job.debug_info {
         debug_info::hide(&mut component);
     }
     let engine =
         Engine::new(&job.settings.config()).map_err(|error| format!("the compiler's engine: {error:#}"))?;
     if Compatibility::of(&engine) != job.compatibility {
-        return Err(
-            "the compiler's engine is not set up like the host's; this is a bug of the host".to_owned()
-        );
+        let why = "the compiler's engine is not set up like the host's; this is a bug of the host";
+        return Err(why.to_owned().into());
     }
     let code = engine.precompile_component(&component).map_err(|error| format!("{error:#}"))?;
 
     let output = io::stdout().as_fd().try_clone_to_owned();
-    output.and_then(|output| File::from(output).write_all(&code)).map_err(failed("handing over the code"))
+    output.and_then(|output| File::from(output).write_all(&code)).map_err(failed("handing over the code"))?;
+    Ok(())
 }
 
 fn failed<E: Display>(what: &str) -> impl Fn(E) -> String {
