@@ -54,7 +54,7 @@ impl Host {
         let token = Token::create_or_read(&data).map_err(|error| one(error.to_string()))?;
 
         let budget = manifest.memory_total.map_or_else(Budget::for_machine, Budget::new);
-        let memory: Arc<dyn Memory> = Arc::new(budget);
+        let memory: Arc<dyn Memory> = Arc::new(budget.clone());
         let buckets = Buckets::new(&manifest);
         let outbound = Arc::new(Upstream::new(wharf_upstream::Config::default(), memory.clone()));
         let ports = Ports { memory: memory.clone(), outbound, key_value: buckets.clone() };
@@ -87,6 +87,7 @@ impl Host {
             let (render, reloader) = (telemetry.metrics_renderer(), reloader.clone());
             Arc::new(move || {
                 reloader.publish();
+                budget.publish();
                 render()
             })
         };

@@ -28,6 +28,7 @@ mod contain;
 mod dirs;
 mod egress;
 mod hostile;
+mod limits;
 mod refusals;
 mod spinners;
 mod tcp;

@@ -124,6 +124,7 @@ pub(super) const KEYS: &[Key] = keys! {
         "instances": Count(1, 100_000), "1000", "Instances of all plugins together.";
         "memory": Size(64 * KIB, 4 * GIB), "\"256MiB\"", "The ceiling of every plugin's `limits.memory`.";
         "component_bytes": Size(KIB, GIB), "\"64MiB\"", "The largest component.";
+        "stack": Size(64 * KIB, 8 * MIB), "\"512KiB\"", "The stack of a guest's call.";
         "tick": Time(1, 10), "\"1ms\"", "How often a running guest is interrupted.";
         "compile_time": Time(100, HOUR), "\"1m\"", "How long compiling one component may take.";
         "compile_memory": Size(64 * MIB, 64 * GIB), "\"2GiB\"", "What compiling one component may allocate.";
@@ -170,22 +171,36 @@ pub(super) const KEYS: &[Key] = keys! {
         "tcp": Entries("peers"), "none" e.g. "[\"db.example.com:5432\"]", "Whom it may connect to over TCP; see [TCP](#tcp).";
     }
     "plugin.NAME.limits" {
+        "observe": Texts, "[]" e.g. "[\"cpu\", \"log_lines\"]", "Keys of this section whose excess is counted and logged and passes; see [Limits](#limits).";
         "memory": Size(64 * KIB, 4 * GIB), "\"64MiB\"", "Memories and tables of one instance; at most `engine.memory`.";
         "cpu": Time(1, 10 * MINUTE), "\"50ms\"", "What one call may compute. Waiting is not billed.";
         "wall": Time(1, HOUR), "\"5s\"", "From the admission of a call to the head of its response.";
+        "calls": Count(1, 1_000_000), "`pool.max` and `pool.queue` together" e.g. "100", "Calls at once, those that wait for an instance included; more get a 503.";
         "stream_idle": Time(1, 24 * HOUR), "\"1m\"", "Silence of a streamed response.";
+        "stream_total": Time(1, 168 * HOUR), "\"1h\"", "From the head of a streamed response to its end.";
+        "stream_cpu": Count(1, 100), "50", "What a stream may compute for as long as it lasts, in percent of one core; ten seconds' worth may come at once.";
         "request_body": Size(0, TIB), "\"16MiB\"", "The body of a request; at most `http.body_bytes`.";
+        "request_headers": Size(256, MIB), "`http.header_bytes`" e.g. "\"8KiB\"", "All header fields of a request; at most `http.header_bytes`.";
+        "request_header_count": Count(1, 1_000), "`http.header_count`" e.g. "32", "How many header fields a request has; at most `http.header_count`.";
         "response_body": Size(0, TIB), "\"1GiB\"", "The body of a response.";
         "response_headers": Size(256, MIB), "\"64KiB\"", "All header fields of a response.";
+        "response_header_count": Count(1, 1_000), "100", "How many header fields a response has.";
+        "handles": Count(16, 10_000), "10000; 256 with `dirs` or `tcp`" e.g. "256", "What one instance may hold open at once: bodies, streams, files, sockets.";
+        "resources": Count(16, 100_000), "10000", "Handles to resources within one instance, its own included.";
+        "streams": Count(16, 100_000), "10000", "Streams, futures and tasks of one instance at once.";
+        "hostcall_bytes": Size(64 * KIB, 4 * GIB), "\"16MiB\"", "What one call between plugin and host may copy out of the plugin: a whole body, a line, a value.";
+        "random_bytes": Size(64, 16 * MIB), "\"1MiB\"", "Random bytes that one call may ask for.";
+        "chunk_bytes": Size(4 * KIB, MIB), "\"64KiB\"", "What the host takes of a stream at a time; two such pieces wait at most.";
         "log_line": Size(64, 64 * KIB), "\"4KiB\"", "One line of the plugin's output; the rest of a longer one is the next line.";
         "log_lines": Count(0, 1_000_000), "100", "Lines a second: stdout, stderr and `wasi:logging` of all instances together.";
         "log_bytes": Size(8 * KIB, GIB), "\"64KiB\"", "What these lines have a second; more of either is dropped and counted.";
         "http_calls": Count(1, 100_000), "256", "Outbound calls at once, each until its response has been read; one more fails at once.";
         "http_connections": Count(1, 10_000), "64", "Outbound connections at once; a call that needs one more waits for its connect timeout.";
+        "http_request_body": Size(0, TIB), "\"1GiB\"", "The body of an outbound call.";
         "http_response_body": Size(0, TIB), "\"1GiB\"", "The body of an outbound call's response.";
         "http_response_headers": Size(8 * KIB, MIB), "\"64KiB\"", "All header fields of an outbound call's response.";
+        "http_response_header_count": Count(1, 1_000), "100", "How many header fields an outbound call's response has.";
         "http_idle": Time(1, HOUR), "\"30s\"", "How long an outbound connection is kept without a call.";
-        "handles": Count(16, 10_000), "10000; 256 with `dirs` or `tcp`" e.g. "256", "What one instance may hold open at once: bodies, streams, files, sockets.";
     }
     "plugin.NAME.pool" {
         "min": Count(0, 10_000), "1", "Instances that are kept when nobody calls; with 0 the plugin goes to zero.";

@@ -2,6 +2,7 @@
 
 mod grants;
 mod key_value;
+mod limits;
 mod plugin;
 mod route;
 
@@ -228,6 +229,7 @@ fn read_engine(problems: &mut Problems<'_>, engine: &Section<'_>, dir: &Path, da
         instances_max: number(engine.count(problems, "instances"), default.instances_max),
         memory_bytes_max: number(engine.size(problems, "memory"), default.memory_bytes_max),
         component_bytes_max: number(engine.size(problems, "component_bytes"), default.component_bytes_max),
+        stack_bytes: number(engine.size(problems, "stack"), default.stack_bytes),
         tick: engine.duration(problems, "tick").unwrap_or(default.tick),
         residency: Residency {
             memory_bytes: number(engine.size(problems, "resident_memory"), default.residency.memory_bytes),

@@ -29,6 +29,7 @@ impl Manifest {
             ("engine.instances", old_engine.instances_max != new_engine.instances_max),
             ("engine.memory", old_engine.memory_bytes_max != new_engine.memory_bytes_max),
             ("engine.component_bytes", old_engine.component_bytes_max != new_engine.component_bytes_max),
+            ("engine.stack", old_engine.stack_bytes != new_engine.stack_bytes),
             ("engine.tick", old_engine.tick != new_engine.tick),
             ("engine.compile_time", old_engine.compile_time != new_engine.compile_time),
             ("engine.compile_memory", old_engine.compile_memory_bytes != new_engine.compile_memory_bytes),

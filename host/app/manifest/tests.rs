@@ -5,6 +5,9 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use wharf_call::LimitKey;
+use wharf_call::limits::Unit;
+
 use super::keys::{KEYS, Kind};
 use super::*;
 
@@ -134,7 +137,8 @@ fn every_example_that_messages_show_is_valid() {
 
 #[test]
 fn both_ends_of_every_range_are_accepted_and_what_lies_beyond_is_not() {
-    let ceilings = "engine.memory = \"4GiB\"\nengine.instances = 100000\nhttp.body_bytes = \"1TiB\"\n";
+    let ceilings = "engine.memory = \"4GiB\"\nengine.instances = 100000\nhttp.body_bytes = \"1TiB\"\n\
+                    http.header_bytes = \"1MiB\"\nhttp.header_count = 1000\n";
     for key in KEYS {
         let (min, max, unit) = match key.kind {
             Kind::Size(min, max) => (min, max, "B"),
@@ -161,6 +165,35 @@ fn both_ends_of_every_range_are_accepted_and_what_lies_beyond_is_not() {
             assert_eq!(with(beyond).unwrap_err().errors(), 1, "{} = {beyond}", key.name);
         }
     }
+}
+
+#[test]
+fn the_limits_of_the_table_are_those_that_are_enforced() {
+    let keys: Vec<_> = keys::of("plugin.NAME.limits")
+        .filter(|key| key.name != "observe")
+        .map(|key| (key.name, key.kind))
+        .collect();
+    assert_eq!(keys.len(), LimitKey::ALL.len());
+    for (name, kind) in keys {
+        let key = LimitKey::from_name(name).unwrap_or_else(|| panic!("{name} is no limit of the engine"));
+        let expected = match kind {
+            Kind::Size(_, max) => (Unit::Bytes, max),
+            Kind::Time(_, max) => (Unit::Millis, max),
+            Kind::Count(_, max) => (Unit::Count, max),
+            other => panic!("{name} is {other}"),
+        };
+        assert_eq!((key.unit(), key.ceiling()), expected, "{name}");
+    }
+}
+
+#[test]
+fn limits_can_be_observed_one_by_one() {
+    let manifest =
+        parse(&format!("{SMALLEST}[plugin.n]\ncomponent = \"n\"\nlimits.observe = [\"cpu\", \"log_lines\"]"))
+            .unwrap();
+    let observed = manifest.plugins["n"].config.limits.observed;
+    let names = LimitKey::ALL.iter().filter(|key| observed.has(**key)).map(|key| key.name());
+    assert_eq!(names.collect::<Vec<_>>(), ["cpu", "log_lines"]);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+use wharf_call::units::show_duration_ms;
+pub(super) use wharf_call::units::show_size;
+
 const SIZE_UNITS: &[(&str, u64)] = &[
     ("B", 1),
     ("KB", 1_000),
@@ -39,21 +42,9 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "not a duration: it needs a whole number and a unit".to_owned())
 }
 
-/// The shortest exact form.
-pub(super) fn show_size(bytes: u64) -> String {
-    // `KB` and the like are only read: one family of units in messages is enough.
-    show(bytes, SIZE_UNITS.iter().copied().filter(|(name, _)| name.len() != 2))
-}
-
 /// The shortest exact form, in milliseconds and up.
 pub(super) fn show_duration(duration: Duration) -> String {
-    let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    if ms == 0 { "0s".into() } else { show(ms, TIME_UNITS.iter().copied()) }
-}
-
-fn show<'a>(value: u64, units: impl DoubleEndedIterator<Item = (&'a str, u64)>) -> String {
-    let exact = units.rev().find(|(_, factor)| value.is_multiple_of(*factor) && value >= *factor);
-    exact.map_or_else(|| value.to_string(), |(name, factor)| format!("{}{name}", value / factor))
+    show_duration_ms(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn split(text: &str) -> (&str, &str) {

@@ -18,7 +18,7 @@ pub use error::{EgressCode, EgressError};
 pub use grants::{EgressGrants, GrantError, OriginGrant};
 pub use peers::{PeerError, PeerGrant, PeerGrants, Peers};
 
-use crate::{Body, BoxFuture, Deadline};
+use crate::{Body, BoxFuture, Deadline, LimitGuard};
 
 /// The way out of one plugin. It knows the plugin's name, grants and limits, so that nobody can forget to
 /// pass them; a reload makes a new one, and the connections of the old one are not used again.
@@ -55,7 +55,7 @@ pub trait Egress: Send + Sync + 'static {
 pub trait Outbound: Send + Sync + 'static {
     /// The way out for one generation of the plugin `name`, with connections of its own.
     ///
-    /// It may read files, so it is called while a generation is prepared, and not on the executor.
+    /// What exceeds `limits` is asked of `guard`. It may read files, so it is called while a generation is prepared, and not on the executor.
     ///
     /// # Errors
     /// What this machine lacks, and what to do about it.
@@ -64,6 +64,7 @@ pub trait Outbound: Send + Sync + 'static {
         name: &str,
         grants: &EgressGrants,
         limits: EgressLimits,
+        guard: Arc<dyn LimitGuard>,
     ) -> Result<Arc<dyn Egress>, String>;
 
     /// The peers of one generation of the plugin `name`.
@@ -113,8 +114,10 @@ pub struct EgressLimits {
     pub connections_max: usize,
     /// The head of a response, in bytes. Default 64 KiB; at least 8 KiB.
     pub response_header_bytes_max: usize,
-    /// How many header fields a response may have. Default 100. HTTP/2 bounds their bytes only.
+    /// How many header fields a response may have. Default 100.
     pub response_header_count_max: usize,
+    /// The body of a request, in bytes. Default 1 GiB.
+    pub request_body_bytes_max: u64,
     /// The body of a response, in bytes. Default 1 GiB.
     pub response_body_bytes_max: u64,
     /// How long a connection may stay without a call. Default 30 s.
@@ -128,6 +131,7 @@ impl Default for EgressLimits {
             connections_max: 64,
             response_header_bytes_max: 64 << 10,
             response_header_count_max: 100,
+            request_body_bytes_max: 1 << 30,
             response_body_bytes_max: 1 << 30,
             idle_timeout: Duration::from_secs(30),
         }

@@ -16,8 +16,10 @@ mod hex;
 pub mod hop_by_hop;
 mod invocation;
 mod key_value;
+pub mod limits;
 pub mod ports;
 mod trace;
+pub mod units;
 
 pub use body::{Body, StreamBody};
 pub use deadline::Deadline;
@@ -28,5 +30,6 @@ pub use egress::{
 pub use failure::{Failure, Kind, Origin, Retry};
 pub use invocation::{Caller, Invocation, RequestId, TRACEPARENT, X_REQUEST_ID};
 pub use key_value::{Change, KEY_BYTES_MAX, KeyPage, KeyValue, KeyValueError, Swap};
-pub use ports::{BoxFuture, Control, HttpService, Memory, Reservation};
+pub use limits::{Exceeded, LimitAction, LimitGuard, LimitKey, LimitSet};
+pub use ports::{BoxFuture, Control, HttpService, Memory, MemoryUse, Reservation};
 pub use trace::TraceContext;

@@ -38,7 +38,52 @@ pub trait HttpService: Send + Sync + 'static {
 /// The host-wide account of memory that grows with load. Implemented by `wharf-budget`.
 pub trait Memory: Send + Sync + 'static {
     /// Takes `bytes` from the budget, or says that there is no room; never waits.
-    fn reserve(&self, bytes: u64) -> Option<Reservation>;
+    fn reserve(&self, what: MemoryUse, bytes: u64) -> Option<Reservation>;
+}
+
+/// What memory is taken for. It is the label `what` of `wharf_memory_reserved_bytes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryUse {
+    /// Instances of plugins: memories, tables, stacks, and what the host keeps for each.
+    Instances,
+    /// Slots of the pool that instances were in, and that stay resident for the next ones.
+    Slots,
+    /// Bodies of requests and responses that are held whole.
+    Bodies,
+    /// Values on their way to the store, or held for a plugin.
+    Values,
+    /// Connections to other services.
+    Connections,
+    /// Processes that compile.
+    Compile,
+    /// Core dumps on their way to the disk.
+    CoreDumps,
+}
+
+impl MemoryUse {
+    /// Every use.
+    pub const ALL: [MemoryUse; 7] = [
+        MemoryUse::Instances,
+        MemoryUse::Slots,
+        MemoryUse::Bodies,
+        MemoryUse::Values,
+        MemoryUse::Connections,
+        MemoryUse::Compile,
+        MemoryUse::CoreDumps,
+    ];
+
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            MemoryUse::Instances => "instances",
+            MemoryUse::Slots => "slots",
+            MemoryUse::Bodies => "bodies",
+            MemoryUse::Values => "values",
+            MemoryUse::Connections => "connections",
+            MemoryUse::Compile => "compile",
+            MemoryUse::CoreDumps => "core_dumps",
+        }
+    }
 }
 
 /// Memory that was taken from the budget. It is given back on drop.
@@ -70,6 +115,19 @@ impl Reservation {
             self.bytes = sum;
         }
         granted
+    }
+
+    /// Takes `part` of it, or all that it holds if that is less, as a reservation of its own.
+    #[must_use]
+    pub fn split(&mut self, part: u64) -> Self {
+        let bytes = part.min(self.bytes);
+        self.bytes -= bytes;
+        Reservation { bytes, account: self.account.clone() }
+    }
+
+    /// Adds what `other` holds, which was taken for the same.
+    pub fn merge(&mut self, mut other: Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
     }
 
     /// How many bytes are held.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -22,6 +23,8 @@ pub(crate) struct Berth {
     pub(crate) refusals: Refusals,
     pub(crate) profiling: Profiling,
     pub(crate) cores: Arc<Cores>,
+    /// Calls at once, counted while `limits.calls` is set.
+    pub(crate) calls: AtomicU64,
 }
 
 impl Berth {
@@ -32,6 +35,7 @@ impl Berth {
             refusals: Refusals::default(),
             profiling: Profiling::default(),
             cores,
+            calls: AtomicU64::new(0),
         })
     }
 }

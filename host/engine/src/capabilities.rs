@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wharf_call::ports::{Refusal, Stage};
 use wharf_call::{Egress, KeyValue, Memory, Outbound, Peers};
 
-use crate::config::PluginConfig;
+use crate::enforcer::Enforcer;
 use crate::imports::dirs::OpenDir;
 
 /// What the engine uses of the rest of the host. `app/wiring.rs` gives it.
@@ -32,20 +32,24 @@ pub(crate) struct Capabilities {
 impl Capabilities {
     /// # Errors
     /// [`Stage::Grant`], when something that was granted is not there.
-    pub(crate) async fn open(plugin: &Arc<PluginConfig>, ports: &Ports) -> Result<Arc<Self>, Refusal> {
-        let (plugin, ports) = (plugin.clone(), ports.clone());
+    pub(crate) async fn open(enforcer: &Arc<Enforcer>) -> Result<Arc<Self>, Refusal> {
+        let enforcer = enforcer.clone();
         // Files are read, and no executor waits for those.
-        tokio::task::spawn_blocking(move || Self::open_blocking(&plugin, &ports))
+        tokio::task::spawn_blocking(move || Self::open_blocking(&enforcer))
             .await
             .unwrap_or_else(|_| Err(Refusal::new(Stage::Grant, "opening what was granted panicked")))
     }
 
-    fn open_blocking(plugin: &PluginConfig, ports: &Ports) -> Result<Arc<Self>, Refusal> {
+    fn open_blocking(enforcer: &Arc<Enforcer>) -> Result<Arc<Self>, Refusal> {
+        let (plugin, ports) = (&enforcer.plugin, &enforcer.berth.ports);
         let refused = |what: String| Refusal::new(Stage::Grant, format!("plugin {:?}: {what}", plugin.name));
         let (name, grants, limits) = (&plugin.name, &plugin.grants, &plugin.limits);
         let egress = match grants.http.origins.is_empty() {
             true => None,
-            false => Some(ports.outbound.open(name, &grants.http, limits.egress).map_err(refused)?),
+            false => {
+                let opened = ports.outbound.open(name, &grants.http, limits.egress, enforcer.clone());
+                Some(opened.map_err(refused)?)
+            }
         };
         let dirs = OpenDir::open_all(&grants.dirs).map_err(refused)?;
         let peers = (!grants.tcp.peers.is_empty()).then(|| ports.outbound.peers(name, &grants.tcp));

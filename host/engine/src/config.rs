@@ -2,8 +2,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use wharf_call::{EgressGrants, PeerGrants};
+
 use crate::compile::CompileCommand;
-use wharf_call::{EgressGrants, EgressLimits, PeerGrants};
+use crate::limits::Limits;
 
 /// The `[engine]` section of the manifest: ceilings that are fixed when the host starts.
 ///
@@ -19,6 +21,8 @@ pub struct EngineConfig {
     pub memory_bytes_max: u64,
     /// The largest component that is compiled, in bytes. Default 64 MiB.
     pub component_bytes_max: u64,
+    /// The stack of a guest's call, in bytes. Default 512 KiB; 64 KiB to 8 MiB.
+    pub stack_bytes: u64,
     /// How often a running guest is interrupted to see whether it may go on. Default 1 ms; 1 to 10 ms.
     pub tick: Duration,
     /// What an instance that ends leaves in memory for the next one.
@@ -71,6 +75,7 @@ impl Default for EngineConfig {
             instances_max: 1_000,
             memory_bytes_max: 256 << 20,
             component_bytes_max: 64 << 20,
+            stack_bytes: 512 << 10,
             tick: Duration::from_millis(1),
             residency: Residency::default(),
             compile_time: Duration::from_secs(60),
@@ -137,58 +142,6 @@ pub struct DirGrant {
     pub at: String,
     /// Whether the guest may change what is in it.
     pub write: bool,
-}
-
-/// `[plugin.NAME.limits]`. Each is enforced; what exceeds one is refused, ended or cut, and named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// All linear memories and tables of one instance together, in bytes. Default 64 MiB; at most
-    /// `[engine] memory`.
-    pub memory_bytes: u64,
-    /// What one call may compute. Waiting is not billed. Default 50 ms, 1 ms to 10 min.
-    pub cpu: Duration,
-    /// From the admission of a call to the head of its response. Default 5 s, 1 ms to 1 h.
-    pub wall: Duration,
-    /// The longest silence of a streamed response. Default 60 s, 1 ms to 24 h.
-    pub stream_idle: Duration,
-    /// The body of a request, in bytes. Default 16 MiB.
-    pub request_body_bytes: u64,
-    /// The body of a response, in bytes. Default 1 GiB.
-    pub response_body_bytes: u64,
-    /// All header fields of a response, in bytes. Default 64 KiB.
-    pub response_header_bytes: usize,
-    /// One line of output, in bytes; the rest of a longer one is the next line. Default 4 KiB, 64 bytes
-    /// to 64 KiB.
-    pub log_line_bytes: usize,
-    /// Lines a second that all instances together may write to stdout, stderr and `wasi:logging`. What ten
-    /// seconds allow may come at once; more is dropped and counted. Default 100.
-    pub log_lines: u32,
-    /// What these lines may have, in bytes a second, in the same way. Default 64 KiB, at least 8 KiB.
-    pub log_bytes: u64,
-    /// What its own requests may use up: the keys that begin with `http_`.
-    pub egress: EgressLimits,
-    /// Resources of the host that one instance may hold at once: bodies, streams, open files, sockets. Default
-    /// 10,000, and 256 for a plugin that may open files or sockets.
-    pub handles: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            memory_bytes: 64 << 20,
-            cpu: Duration::from_millis(50),
-            wall: Duration::from_secs(5),
-            stream_idle: Duration::from_secs(60),
-            request_body_bytes: 16 << 20,
-            response_body_bytes: 1 << 30,
-            response_header_bytes: 64 << 10,
-            log_line_bytes: 4 << 10,
-            log_lines: 100,
-            log_bytes: 64 << 10,
-            egress: EgressLimits::default(),
-            handles: 10_000,
-        }
-    }
 }
 
 /// `[plugin.NAME.pool]`.

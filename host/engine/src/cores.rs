@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use wasmtime::{Store, WasmCoreDump};
+use wharf_call::MemoryUse;
 
 use crate::metrics;
 use crate::state::State;
@@ -141,8 +142,8 @@ impl Drop for Mourned {
         let Some(dump) = store.data_mut().core_dump.take() else { return };
         // A host that is ending, or a test without one, writes nothing.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let Some(writing) = store.data().berth.cores.begin() else {
-            metrics::core_dump(&store.data().plugin.name, "skipped");
+        let Some(writing) = store.data().enforcer.berth.cores.begin() else {
+            metrics::core_dump(&store.data().enforcer.plugin.name, "skipped");
             return;
         };
         runtime.spawn_blocking(move || write(&writing, &dump, store));
@@ -151,13 +152,13 @@ impl Drop for Mourned {
 
 fn write(writing: &Writing, dump: &WasmCoreDump, mut store: Store<State>) {
     let bytes = dump.memories().iter().map(|memory| memory.data_size(&store) as u64).sum();
-    let Some(paid) = store.data().berth.ports.memory.reserve(bytes) else {
-        let plugin = &store.data().plugin.name;
+    let Some(paid) = store.data().enforcer.berth.ports.memory.reserve(MemoryUse::CoreDumps, bytes) else {
+        let plugin = &store.data().enforcer.plugin.name;
         metrics::core_dump(plugin, "skipped");
         tracing::warn!(plugin, bytes, "no core dump is written: the host has no memory to spare for it");
         return;
     };
-    let (plugin, log) = (store.data().plugin.clone(), store.data().log.clone());
+    let (plugin, log) = (store.data().enforcer.plugin.clone(), store.data().log.clone());
     let (generation, request) = (log.generation(), log.request());
     let id = request.as_ref().map_or("no-request", |request| request.as_str());
     let encoded = dump.serialize(&mut store, &format!("{} {generation} {id}", plugin.name));

@@ -1,11 +1,19 @@
 //! What interrupts running guests, and what it costs them: the ticker and the meter.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
+use wharf_call::{Exceeded, LimitGuard, LimitKey};
+
+use crate::enforcer::Enforcer;
+
+const NS_PER_MS: u64 = 1_000_000;
+/// For how long a stream may compute at its rate in advance.
+const STREAM_BURST_NS: u64 = 10_000 * NS_PER_MS;
 
 /// Moves the engine's epoch on, once a tick, from a thread of its own.
 ///
@@ -38,18 +46,6 @@ impl Drop for Ticker {
     }
 }
 
-/// A call computed longer than `limits.cpu` allows.
-#[derive(Debug)]
-pub(crate) struct CpuExceeded;
-
-impl std::fmt::Display for CpuExceeded {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the call computed longer than limits.cpu allows")
-    }
-}
-
-impl std::error::Error for CpuExceeded {}
-
 /// How long the current call of an instance has computed.
 ///
 /// Computing is what happens while the call's future is being polled: a guest that waits is not polled,
@@ -59,13 +55,17 @@ impl std::error::Error for CpuExceeded {}
 /// as at most [`Meter::UNSEEN_NS_MAX`].
 ///
 /// A streamed body would use up any budget in the end. The budget is therefore for the time up to the
-/// head, and again for the time between two chunks: [`Meter::progress`] starts it anew.
+/// head, and again for the time between two chunks: [`Meter::progress`] starts it anew. What a stream computes
+/// altogether is held to a rate, `limits.stream_cpu`: [`Meter::begin_stream`].
 ///
 /// All values are only touched by the thread that is polling the call, so relaxed atomics suffice.
 pub(crate) struct Meter {
+    enforcer: Arc<Enforcer>,
     origin: Instant,
-    budget_ns: u64,
+    /// What the call may compute: `limits.cpu`, and its ceiling once that was exceeded and observed.
+    budget_ns: AtomicU64,
     spent_ns: AtomicU64,
+    stream: Stream,
     /// When the current poll began: of `origin`'s clock, or of the thread's once the call is known to be long.
     since_ns: AtomicU64,
     long: AtomicBool,
@@ -76,20 +76,37 @@ impl Meter {
     /// 20 ms, but the ticker is asked for 1 ms; beyond 4 ms the thread was preempted, not computing.
     const UNSEEN_NS_MAX: u64 = 4_000_000;
 
-    pub(crate) fn new(budget: Duration) -> Self {
+    pub(crate) fn new(enforcer: Arc<Enforcer>) -> Self {
         Meter {
             origin: Instant::now(),
-            budget_ns: u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX),
+            budget_ns: AtomicU64::new(nanos(enforcer.plugin.limits.cpu)),
             spent_ns: AtomicU64::new(0),
+            stream: Stream::default(),
+            enforcer,
             since_ns: AtomicU64::new(0),
             long: AtomicBool::new(false),
         }
     }
 
+    /// The limits of the plugin whose calls these are. An instance has its own meter, so that nobody has to
+    /// count references to what all instances share.
+    pub(crate) fn enforcer(&self) -> &Enforcer {
+        &self.enforcer
+    }
+
     /// A new call begins.
     pub(crate) fn begin(&self) {
+        self.budget_ns.store(nanos(self.enforcer.plugin.limits.cpu), Relaxed);
         self.spent_ns.store(0, Relaxed);
+        self.stream.on.store(false, Relaxed);
         self.long.store(false, Relaxed);
+    }
+
+    /// From now on the call is a stream, held to `limits.stream_cpu`.
+    pub(crate) fn begin_stream(&self) {
+        self.stream.since_ns.store(self.monotonic_ns(), Relaxed);
+        self.stream.spent_ns.store(0, Relaxed);
+        self.stream.on.store(true, Relaxed);
     }
 
     /// The call is about to be polled.
@@ -99,14 +116,42 @@ impl Meter {
     }
 
     /// The call was polled. Fails when the budget is used up.
-    pub(crate) fn leave(&self) -> Result<(), CpuExceeded> {
-        let spent = self.spent_ns.load(Relaxed) + self.unbilled_ns();
+    pub(crate) fn leave(&self) -> Result<(), Exceeded> {
+        self.bill(self.unbilled_ns())
+    }
+
+    /// Bills what was computed, which another meter may have measured. Fails when the budget is used up.
+    pub(crate) fn bill(&self, ns: u64) -> Result<(), Exceeded> {
+        let spent = self.spent_ns.load(Relaxed).saturating_add(ns);
         self.spent_ns.store(spent, Relaxed);
-        if spent > self.budget_ns { Err(CpuExceeded) } else { Ok(()) }
+        if spent > self.budget_ns.load(Relaxed) {
+            self.over_budget(spent)?;
+        }
+        if self.stream.on.load(Relaxed) { self.bill_stream(ns) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn over_budget(&self, spent_ns: u64) -> Result<(), Exceeded> {
+        self.enforcer.exceeded(LimitKey::Cpu, spent_ns / NS_PER_MS)?;
+        self.budget_ns.store(LimitKey::Cpu.ceiling() * NS_PER_MS, Relaxed);
+        Ok(())
+    }
+
+    fn bill_stream(&self, billed_ns: u64) -> Result<(), Exceeded> {
+        let spent = self.stream.spent_ns.load(Relaxed) + billed_ns;
+        self.stream.spent_ns.store(spent, Relaxed);
+        let lasted = self.monotonic_ns().saturating_sub(self.stream.since_ns.load(Relaxed));
+        let percent = u64::from(self.enforcer.plugin.limits.stream_cpu_percent);
+        if spent > lasted.saturating_add(STREAM_BURST_NS).saturating_mul(percent) / 100 {
+            self.enforcer.used_up(LimitKey::StreamCpu)?;
+            // It is observed, and known of this stream.
+            self.stream.on.store(false, Relaxed);
+        }
+        Ok(())
     }
 
     /// A tick interrupted the call. Fails when the budget is used up.
-    pub(crate) fn tick(&self) -> Result<(), CpuExceeded> {
+    pub(crate) fn tick(&self) -> Result<(), Exceeded> {
         self.leave()?;
         self.long.store(true, Relaxed);
         self.since_ns.store(thread_ns(), Relaxed);
@@ -120,13 +165,6 @@ impl Meter {
         self.long.store(true, Relaxed);
         self.since_ns.store(thread_ns(), Relaxed);
         spent
-    }
-
-    /// Bills what another meter has measured. Fails when the budget is used up.
-    pub(crate) fn bill(&self, ns: u64) -> Result<(), CpuExceeded> {
-        let spent = self.spent_ns.load(Relaxed).saturating_add(ns);
-        self.spent_ns.store(spent, Relaxed);
-        if spent > self.budget_ns { Err(CpuExceeded) } else { Ok(()) }
     }
 
     /// A chunk of a streamed body went by: the budget starts anew.
@@ -148,6 +186,18 @@ impl Meter {
     }
 }
 
+/// What the current call has computed since it became a stream.
+#[derive(Default)]
+struct Stream {
+    on: AtomicBool,
+    since_ns: AtomicU64,
+    spent_ns: AtomicU64,
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// CPU time of the current thread.
 fn thread_ns() -> u64 {
     let now = clock_gettime(ClockId::ThreadCPUTime);
@@ -156,7 +206,21 @@ fn thread_ns() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use wharf_call::LimitSet;
+
     use super::*;
+    use crate::limits::Limits;
+    use crate::testing::Room;
+
+    fn meter(limits: Limits) -> Meter {
+        let meter = Meter::new(Room::new(0).enforcer(limits));
+        meter.begin();
+        meter
+    }
+
+    fn cpu_ms(ms: u64) -> Limits {
+        Limits { cpu: Duration::from_millis(ms), ..Limits::default() }
+    }
 
     fn burn(cpu: Duration) {
         let until = thread_ns() + u64::try_from(cpu.as_nanos()).expect("short");
@@ -167,8 +231,7 @@ mod tests {
 
     #[test]
     fn computing_is_billed_and_waiting_is_not() {
-        let meter = Meter::new(Duration::from_millis(20));
-        meter.begin();
+        let meter = meter(cpu_ms(20));
         for _ in 0..3 {
             meter.enter();
             meter.leave().expect("nothing was computed");
@@ -183,8 +246,7 @@ mod tests {
 
     #[test]
     fn progress_starts_the_budget_anew() {
-        let meter = Meter::new(Duration::from_millis(20));
-        meter.begin();
+        let meter = meter(cpu_ms(20));
         meter.enter();
         meter.tick().expect("within the budget");
         for _ in 0..3 {
@@ -192,5 +254,35 @@ mod tests {
             meter.tick().expect("each stretch is within the budget");
             meter.progress();
         }
+    }
+
+    #[test]
+    fn an_observed_budget_is_exceeded_and_the_call_goes_on() {
+        let observed = LimitSet::EMPTY.with(LimitKey::Cpu);
+        let meter = meter(Limits { observed, ..cpu_ms(10) });
+        meter.enter();
+        meter.tick().expect("within the budget");
+        for _ in 0..3 {
+            burn(Duration::from_millis(15));
+            meter.tick().expect("it is observed");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_held_to_a_rate_however_often_it_makes_progress() {
+        // One percent of ten seconds may come at once: 100 ms.
+        let meter = meter(Limits { stream_cpu_percent: 1, ..cpu_ms(10_000) });
+        meter.begin_stream();
+        meter.enter();
+        meter.tick().expect("nothing was computed");
+        burn(Duration::from_millis(30));
+        meter.tick().expect("within the burst");
+        meter.progress();
+        burn(Duration::from_millis(200));
+        assert_eq!(meter.tick().expect_err("beyond it").key(), LimitKey::StreamCpu);
+        // The next call is none.
+        meter.begin();
+        meter.enter();
+        meter.tick().expect("its budget is new");
     }
 }

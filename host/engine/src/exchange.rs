@@ -7,15 +7,16 @@ use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use http_body::Body as _;
-use tokio::time::{sleep, timeout_at};
-use wharf_call::{Body, Failure, Invocation, Kind};
+use tokio::time::sleep;
+use wharf_call::{Body, Exceeded, Failure, Invocation, Kind, LimitKey};
 
 use crate::answer::Answer;
+use crate::enforcer::CallCount;
 use crate::generation::Generation;
-use crate::instance::timeout;
 use crate::lease::Lease;
 use crate::request_body::RequestBody;
-use crate::response_body::{ResponseBody, response_too_large};
+use crate::response_body::ResponseBody;
+use crate::time_limit::Due;
 use crate::worlds::Begun;
 
 /// Serves one request with an instance of `generation`.
@@ -28,16 +29,18 @@ pub(crate) async fn call(
     request: Request<Body>,
     mut invocation: Invocation,
 ) -> Result<Response<Body>, Failure> {
-    RequestBody::check(request.body(), generation.plugin.limits.request_body_bytes)?;
-    let wall = generation.plugin.limits.wall;
-    invocation.deadline = invocation.deadline.narrow(std::time::Instant::now(), wall);
-    let deadline = invocation.deadline;
+    let enforcer = &generation.enforcer;
+    enforcer.check_request_headers(request.headers()).map_err(Exceeded::into_failure)?;
+    RequestBody::check(request.body(), enforcer)?;
+    let counted = enforcer.count_call().map_err(Exceeded::into_failure)?;
+    let due = Due::begin(invocation.deadline, enforcer);
+    invocation.deadline = due.deadline();
 
     let mut lease = Lease::take(&generation, &invocation).await?;
     let meter = lease.instance().meter().clone();
     let answer = Answer::new();
     let begun = lease.instance().begin(request, invocation, &answer)?;
-    let mut running: Running = Box::pin(run(lease, begun, answer.clone()));
+    let mut running: Running = Box::pin(run(lease, counted, begun, answer.clone()));
 
     // A warm call is over in its first poll: only one that is not pays for a timer.
     let first = poll_fn(|cx| Poll::Ready(step(&mut running, &answer, cx))).await;
@@ -45,24 +48,14 @@ pub(crate) async fn call(
         Poll::Ready(answered) => answered,
         Poll::Pending => {
             let rest = poll_fn(|cx| step(&mut running, &answer, cx));
-            match deadline.instant() {
-                None => rest.await,
-                Some(at) => match timeout_at(at.into(), rest).await {
-                    Ok(answered) => answered,
-                    Err(_) => {
-                        let failure = timeout(wall);
-                        generation.metrics.ended(failure.kind());
-                        return Err(failure);
-                    }
-                },
-            }
+            due.keep(enforcer, rest).await.inspect_err(|late| generation.metrics.ended(late.kind()))?
         }
     };
 
     let (head, body) = response?.into_parts();
     let body = match body {
         Body::Stream(stream) => {
-            let mut body = ResponseBody::new(stream, &generation.plugin.limits, meter, answer.clone());
+            let mut body = ResponseBody::new(stream, meter, answer.clone());
             poll_fn(|cx| {
                 take_inline(&mut body, &mut running, &mut state, cx);
                 Poll::Ready(())
@@ -70,6 +63,9 @@ pub(crate) async fn call(
             .await;
             if state == State::Running {
                 let ended = body.has_ended();
+                if !ended {
+                    body.begin_stream();
+                }
                 let driver = tokio::spawn(drive_on(running, answer, generation.clone()));
                 if !ended {
                     body.driven_by(driver.abort_handle());
@@ -78,10 +74,8 @@ pub(crate) async fn call(
             body.into_body()
         }
         whole => {
-            let max = generation.plugin.limits.response_body_bytes;
-            if whole.size_hint().lower() > max {
-                return Err(response_too_large(max));
-            }
+            let bytes = whole.size_hint().lower();
+            enforcer.check(LimitKey::ResponseBody, bytes).map_err(Exceeded::into_failure)?;
             if state == State::Running {
                 tokio::spawn(drive_on(running, answer, generation.clone()));
             }
@@ -139,7 +133,7 @@ fn take_inline(body: &mut ResponseBody, running: &mut Running, state: &mut State
 }
 
 /// Runs the guest's side of the call and ends the lease.
-async fn run(mut lease: Lease, begun: Begun, answer: Answer) {
+async fn run(mut lease: Lease, _counted: Option<CallCount>, begun: Begun, answer: Answer) {
     match lease.instance().finish(begun, &answer).await {
         Ok(()) => lease.end_well(),
         Err(failure) => {

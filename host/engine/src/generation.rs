@@ -10,6 +10,7 @@ use wharf_call::{Failure, Kind};
 use crate::berth::Berth;
 use crate::capabilities::Capabilities;
 use crate::config::PluginConfig;
+use crate::enforcer::Enforcer;
 use crate::instance::{Hook, HookError, Instance};
 use crate::lease::stop;
 use crate::metrics::PluginMetrics;
@@ -36,7 +37,7 @@ pub(crate) struct Generation {
     loaded_at_s: u64,
     pre: InstancePre<State>,
     exports: Exports,
-    berth: Arc<Berth>,
+    pub(crate) enforcer: Arc<Enforcer>,
     granted: Arc<Capabilities>,
     upkeep: OnceLock<Upkeep>,
 }
@@ -59,7 +60,8 @@ impl Generation {
             artifact.check_concurrency()?;
         }
         let (pre, exports) = artifact.link()?;
-        let granted = Capabilities::open(&plugin, artifact.ports()).await?;
+        let enforcer = artifact.enforcer(plugin.clone(), number, berth);
+        let granted = Capabilities::open(&enforcer).await?;
         let generation = Arc::new(Generation {
             number,
             pool: Pool::new(&plugin.pool, artifact.shards()),
@@ -74,7 +76,7 @@ impl Generation {
             exports,
             plugin,
             artifact,
-            berth,
+            enforcer,
             granted,
             upkeep: OnceLock::new(),
         });
@@ -125,9 +127,7 @@ impl Generation {
 
     /// A new instance, which has not been started.
     pub(crate) async fn instance(&self) -> Result<Box<Instance>, Failure> {
-        let instance =
-            Instance::new(&self.pre, &self.exports, &self.plugin, self.number, &self.berth, &self.granted)
-                .await?;
+        let instance = Instance::new(&self.pre, &self.exports, &self.enforcer, &self.granted).await?;
         self.metrics.made.increment(1);
         Ok(Box::new(instance))
     }

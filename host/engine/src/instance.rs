@@ -3,31 +3,25 @@
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use http::Request;
 use wasmtime::component::InstancePre;
 use wasmtime::{AsContextMut, Store, WasmCoreDump};
 use wharf_bindings::lifecycle_0_1::wharf::plugin::types::Failure as HookFailure;
-use wharf_call::{Body, Failure, Invocation, Kind};
+use wharf_call::{Body, Deadline, Exceeded, Failure, Invocation, Kind, LimitKey};
 
 use crate::answer::Answer;
-use crate::berth::Berth;
 use crate::capabilities::Capabilities;
-use crate::config::PluginConfig;
 use crate::cores::Mourned;
-use crate::epoch::{CpuExceeded, Meter};
-use crate::limits::Denied;
+use crate::enforcer::Enforcer;
+use crate::epoch::Meter;
 use crate::profile::Profiling;
 use crate::request_body::{BodyHold, RequestBody};
 use crate::shared::Ledger;
 use crate::state::State;
+use crate::time_limit::Due;
+use crate::trap::Cause;
 use crate::worlds::{Begun, Exports, Loaded, World};
-
-/// Bytes that one call may hand from the guest to the host, beyond what its memory could hold anyway.
-const HOSTCALL_BYTES_MIN: usize = 1 << 20;
-/// Resource handles of one instance within the component.
-const COMPONENT_HANDLES_MAX: usize = 10_000;
 
 pub(crate) struct Instance {
     store: Mourned,
@@ -71,21 +65,16 @@ impl Instance {
     pub(crate) async fn new(
         pre: &InstancePre<State>,
         exports: &Exports,
-        plugin: &Arc<PluginConfig>,
-        generation: u64,
-        berth: &Arc<Berth>,
+        enforcer: &Arc<Enforcer>,
         granted: &Capabilities,
     ) -> Result<Self, Failure> {
-        let state = State::new(plugin.clone(), generation, berth.clone(), granted).map_err(|error| {
-            Failure::new(Kind::Internal, Kind::Internal.title()).with_private(format!("{error:#}"))
-        })?;
+        let state = State::new(enforcer, granted)?;
         let mut store = Store::new(pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
-        let hostcall_bytes = usize::try_from(plugin.limits.memory_bytes).unwrap_or(usize::MAX);
-        store.set_hostcall_fuel(hostcall_bytes.max(HOSTCALL_BYTES_MIN));
-        store.set_max_component_handles(COMPONENT_HANDLES_MAX);
+        store.set_hostcall_fuel(enforcer.allowed_usize(LimitKey::HostcallBytes));
+        store.set_max_component_handles(enforcer.allowed_usize(LimitKey::Resources));
         if let Some(table) = store.concurrent_resource_table() {
-            table.set_max_capacity(COMPONENT_HANDLES_MAX);
+            table.set_max_capacity(enforcer.allowed_usize(LimitKey::Streams));
         }
         store.epoch_deadline_callback(|mut store| {
             match store.data().ledger.clone() {
@@ -95,7 +84,7 @@ impl Instance {
                     ledger.tick(&stack)?;
                 }
             }
-            if store.data().berth.profiling.is_on() {
+            if store.data().enforcer.berth.profiling.is_on() {
                 Profiling::sample(&store);
             }
             // Through the scheduler's queue: wasmtime's own yield lands in tokio's LIFO slot, where a
@@ -110,7 +99,7 @@ impl Instance {
                 let instance = pre.instantiate_async(&mut store).await?;
                 exports.load(&mut store, &instance)
             };
-            within(plugin.limits.wall, Metered { meter, call: pin!(instantiate) }).await
+            within(enforcer, Metered { meter, call: pin!(instantiate) }).await
         };
         match instantiated.and_then(|loaded| loaded.map_err(Ended::Trapped)) {
             Ok(exports) => {
@@ -135,18 +124,18 @@ impl Instance {
 
     /// The name of its plugin.
     pub(crate) fn plugin(&self) -> &str {
-        &self.store.data().plugin.name
+        &self.store.data().enforcer.plugin.name
     }
 
-    /// `limits.wall` of its plugin.
-    pub(crate) fn wall(&self) -> Duration {
-        self.store.data().plugin.limits.wall
+    /// What decides over the limits of its plugin.
+    pub(crate) fn enforcer(&self) -> &Arc<Enforcer> {
+        &self.store.data().enforcer
     }
 
     /// A ledger for it, where several calls are to work in it.
     pub(crate) fn ledger(&self) -> Arc<Ledger> {
         let state = self.store.data();
-        Arc::new(Ledger::new(state.plugin.limits.cpu, state.effects.clone()))
+        Arc::new(Ledger::new(state.enforcer.clone(), state.effects.clone()))
     }
 
     /// What is needed to drive it from elsewhere.
@@ -176,9 +165,8 @@ impl Instance {
         self.calls += 1;
         let Instance { store, exports, body: held, .. } = self;
         let state = store.data_mut();
-        let limit = state.plugin.limits.request_body_bytes;
         let (parts, body) = request.into_parts();
-        let (body, hold) = RequestBody::new(body, limit, state.meter.clone());
+        let (body, hold) = RequestBody::new(body, state.meter.clone());
         *held = hold;
         state.log.set_request(Some(invocation.request_id.clone()));
         state.egress.begin(&invocation, answer);
@@ -200,10 +188,11 @@ impl Instance {
             let run = exports.world.finish(store, begun, answer);
             Metered { meter, call: pin!(run) }.await
         };
-        match ran.map_err(|_| Ended::Cpu).and_then(|ran| ran.map_err(Ended::Trapped)) {
+        match ran.map_err(Ended::Exceeded).and_then(|ran| ran.map_err(Ended::Trapped)) {
             Ok(()) => {
                 *body = BodyHold::default();
                 let state = store.data_mut();
+                state.watch_handles();
                 state.log.set_request(None);
                 state.egress.end();
                 Ok(())
@@ -217,7 +206,7 @@ impl Instance {
         let Some(lifecycle) = &self.exports.lifecycle else { return Ok(()) };
         let guest = lifecycle.wharf_plugin_lifecycle();
         let store = &mut self.store;
-        let wall = store.data().plugin.limits.wall;
+        let enforcer = store.data().enforcer.clone();
         let meter = store.data().meter.clone();
         meter.begin();
         store.set_epoch_deadline(1);
@@ -227,7 +216,7 @@ impl Instance {
                 Hook::Health => guest.call_health(accessor).await,
                 Hook::Stop => guest.call_stop(accessor).await.map(Ok),
             });
-            within(wall, Metered { meter, call: pin!(run) }).await
+            within(&enforcer, Metered { meter, call: pin!(run) }).await
         };
         match ran.and_then(|ran| ran.and_then(|ran| ran).map_err(Ended::Trapped)) {
             Ok(returned) => returned.map_err(HookError::Failed),
@@ -238,8 +227,10 @@ impl Instance {
 
 /// Why a guest was ended.
 enum Ended {
-    Cpu,
-    Wall(Duration),
+    /// It used up what it may compute.
+    Exceeded(Exceeded),
+    /// It took too long.
+    Late(Failure),
     Trapped(wasmtime::Error),
 }
 
@@ -248,14 +239,9 @@ impl Ended {
     /// backtrace, with the guest's own function names, goes to the log here and nowhere else.
     fn into_failure(self, store: &mut Store<State>) -> Failure {
         let state = store.data_mut();
-        let limits = &state.plugin.limits;
-        let cpu_exceeded = || {
-            Failure::new(Kind::CpuExceeded, Kind::CpuExceeded.title())
-                .with_private(format!("limits.cpu is {} ms", limits.cpu.as_millis()))
-        };
         let error = match self {
-            Ended::Cpu => return cpu_exceeded(),
-            Ended::Wall(wall) => return timeout(wall),
+            Ended::Exceeded(exceeded) => return exceeded.into_failure(),
+            Ended::Late(failure) => return failure,
             Ended::Trapped(error) => error,
         };
         let cause = error.root_cause().to_string();
@@ -267,35 +253,23 @@ impl Ended {
         if let Some(backtrace) = error.downcast_ref::<wasmtime::WasmBacktrace>() {
             state.log.trap(&cause, &backtrace.to_string());
         }
-        let computed_too_long = error.is::<CpuExceeded>();
-        if state.plugin.core_dumps > 0 {
+        let found = Cause::of(&error, &cause);
+        if state.enforcer.plugin.core_dumps > 0 {
             state.core_dump = error.downcast::<WasmCoreDump>().ok();
         }
-        if computed_too_long {
-            return cpu_exceeded();
+        if !matches!(found, Cause::Exceeded(_))
+            && let Some(denied) = state.limiter.take_denied()
+        {
+            return denied.into_failure();
         }
-        match state.limiter.take_denied() {
-            Some(Denied::Limit) => Failure::new(Kind::MemoryExceeded, Kind::MemoryExceeded.title())
-                .with_private(format!("limits.memory is {} bytes; {cause}", limits.memory_bytes)),
-            Some(Denied::Budget) => Failure::new(Kind::Overloaded, "the host has no memory to spare")
-                .with_retry_after_s(1)
-                .with_private(format!("the memory budget of the host is used up; {cause}")),
-            None => Failure::new(Kind::GuestTrapped, Kind::GuestTrapped.title()).with_private(cause),
-        }
+        found.into_failure(cause, state)
     }
 }
 
-pub(crate) fn timeout(wall: Duration) -> Failure {
-    Failure::new(Kind::Timeout, Kind::Timeout.title())
-        .with_private(format!("limits.wall is {} ms", wall.as_millis()))
-}
-
-async fn within<T>(wall: Duration, call: impl Future<Output = Result<T, CpuExceeded>>) -> Result<T, Ended> {
-    match tokio::time::timeout(wall, call).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(CpuExceeded)) => Err(Ended::Cpu),
-        Err(_) => Err(Ended::Wall(wall)),
-    }
+/// Lets a call of our own take as long as one of a client.
+async fn within<T>(enforcer: &Enforcer, call: impl Future<Output = Result<T, Exceeded>>) -> Result<T, Ended> {
+    let due = Due::begin(Deadline::NONE, enforcer);
+    due.keep(enforcer, call).await.map_err(Ended::Late)?.map_err(Ended::Exceeded)
 }
 
 /// Bills the time in which a guest's future is polled.
@@ -305,7 +279,7 @@ struct Metered<F> {
 }
 
 impl<F: Future + Unpin> Future for Metered<F> {
-    type Output = Result<F::Output, CpuExceeded>;
+    type Output = Result<F::Output, Exceeded>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.meter.enter();

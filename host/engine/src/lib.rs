@@ -7,7 +7,7 @@
 //! It deliberately does not: read files or the manifest, open sockets, or decide when to load what.
 //!
 //! Start with [`Plugin`] (`catalog.rs`), then follow a call: `exchange.rs`, `lease.rs`, `instance.rs`,
-//! `worlds/`. What bounds a guest is in `epoch.rs` and `limits.rs`; what it is offered in `imports/`.
+//! `worlds/`. What bounds a guest is in `limits.rs`, `enforcer.rs`, `epoch.rs` and `memory.rs`; what it is offered in `imports/`.
 
 mod answer;
 mod berth;
@@ -16,6 +16,7 @@ mod catalog;
 mod compile;
 mod config;
 mod cores;
+mod enforcer;
 mod epoch;
 mod exchange;
 mod framing;
@@ -26,6 +27,7 @@ mod instance;
 mod lease;
 mod limits;
 mod log_gate;
+mod memory;
 mod metrics;
 mod pipe;
 #[doc(hidden)] // For the benchmark, which compares it with simpler ones.
@@ -38,14 +40,17 @@ mod restarts;
 mod runtime;
 mod shared;
 mod state;
+#[cfg(test)]
+mod testing;
+mod time_limit;
+mod trap;
 mod upkeep;
 mod worlds;
 
 pub use capabilities::Ports;
 pub use catalog::{Candidate, Plugin};
 pub use compile::{CompileCommand, compile_worker};
-pub use config::{
-    DirGrant, DirGrants, EngineConfig, Grants, Isolation, Limits, PluginConfig, PoolConfig, Residency,
-};
+pub use config::{DirGrant, DirGrants, EngineConfig, Grants, Isolation, PluginConfig, PoolConfig, Residency};
 pub use inspect::{ImportUse, Inspection, Need, inspect, sha256_hex};
+pub use limits::Limits;
 pub use runtime::{Artifact, Engine};

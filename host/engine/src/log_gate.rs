@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::config::Limits;
+use wharf_call::LimitKey;
+
+use crate::limits::Limits;
 
 /// For how long an allowance that is not used is saved: what may come at once.
 const SAVED: Duration = Duration::from_secs(10);
@@ -37,10 +39,11 @@ pub(crate) struct Dropped {
 pub(crate) enum Verdict {
     /// Write it.
     Pass,
-    /// Do not. Somebody says so already.
-    Drop,
-    /// Do not, and in a second say what [`LogGate::take_dropped`] gives: nobody else will.
-    DropAndReport,
+    /// Write it, although this limit was reached: it is observed.
+    Observe(LimitKey),
+    /// Do not: this limit was reached. With `report`, say in a second what [`LogGate::take_dropped`] gives:
+    /// nobody else will.
+    Drop { key: LimitKey, report: bool },
 }
 
 impl LogGate {
@@ -50,15 +53,21 @@ impl LogGate {
         let mut gate = self.0.lock();
         let lines_left = gate.lines.left(f64::from(limits.log_lines), now);
         let bytes_left = gate.bytes.left(limits.log_bytes as f64, now);
-        if lines_left >= 1.0 && bytes_left >= bytes {
-            gate.lines.left = lines_left - 1.0;
-            gate.bytes.left = bytes_left - bytes;
-            return Verdict::Pass;
-        }
+        let reached = [
+            (lines_left < 1.0).then_some(LimitKey::LogLines),
+            (bytes_left < bytes).then_some(LimitKey::LogBytes),
+        ];
+        let mut reached = reached.into_iter().flatten();
+        let enforced = reached.clone().find(|key| !limits.observed.has(*key));
+        let Some(key) = enforced else {
+            gate.lines.left = (lines_left - 1.0).max(0.0);
+            gate.bytes.left = (bytes_left - bytes).max(0.0);
+            return reached.next().map_or(Verdict::Pass, Verdict::Observe);
+        };
         let dropped = &mut gate.dropped;
-        let count = if lines_left < 1.0 { &mut dropped.by_lines } else { &mut dropped.by_bytes };
+        let count = if key == LimitKey::LogLines { &mut dropped.by_lines } else { &mut dropped.by_bytes };
         *count += 1;
-        if std::mem::replace(&mut gate.reported, true) { Verdict::Drop } else { Verdict::DropAndReport }
+        Verdict::Drop { key, report: !std::mem::replace(&mut gate.reported, true) }
     }
 
     /// What was dropped since this was last asked, to be said now.
@@ -92,6 +101,8 @@ impl Allowance {
 
 #[cfg(test)]
 mod tests {
+    use wharf_call::LimitSet;
+
     use super::*;
 
     fn limits(log_lines: u32, log_bytes: u64) -> Limits {
@@ -129,10 +140,22 @@ mod tests {
     fn one_of_those_who_are_dropped_says_so() {
         let (gate, limits) = (LogGate::default(), limits(0, 1 << 20));
         let now = Instant::now();
-        assert_eq!(gate.admit(&limits, 1, now), Verdict::DropAndReport);
-        assert_eq!(gate.admit(&limits, 1, now), Verdict::Drop);
+        let dropped = |report| Verdict::Drop { key: LimitKey::LogLines, report };
+        assert_eq!(gate.admit(&limits, 1, now), dropped(true));
+        assert_eq!(gate.admit(&limits, 1, now), dropped(false));
         assert_eq!(gate.take_dropped().by_lines, 2);
-        assert_eq!(gate.admit(&limits, 1, now), Verdict::DropAndReport);
+        assert_eq!(gate.admit(&limits, 1, now), dropped(true));
+    }
+
+    #[test]
+    fn what_is_observed_passes_unless_another_limit_is_enforced() {
+        let (gate, now) = (LogGate::default(), Instant::now());
+        let observed = LimitSet::EMPTY.with(LimitKey::LogLines);
+        let limits = Limits { observed, ..limits(0, 100) };
+        assert_eq!(gate.admit(&limits, 900, now), Verdict::Observe(LimitKey::LogLines));
+        let too_long = Verdict::Drop { key: LimitKey::LogBytes, report: true };
+        assert_eq!(gate.admit(&limits, 900, now), too_long);
+        assert_eq!(gate.take_dropped(), Dropped { by_lines: 0, by_bytes: 1 });
     }
 
     #[test]

@@ -6,8 +6,8 @@ use metrics::{
     Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
 };
-use wharf_call::Kind;
 use wharf_call::ports::GenerationStatus;
+use wharf_call::{Kind, LimitAction};
 
 /// Tells the recorder what each metric means.
 pub(crate) fn describe() {
@@ -35,6 +35,10 @@ pub(crate) fn describe() {
     describe_counter!(
         "wharf_plugin_refused_total",
         "Host calls of a plugin that were refused: not granted, or over a quota"
+    );
+    describe_counter!(
+        "wharf_plugin_limit_exceeded_total",
+        "What exceeded a limit of a plugin, by limit and by what became of it: refused, or observed"
     );
     describe_counter!(
         "wharf_plugin_log_lines_dropped_total",
@@ -101,6 +105,13 @@ pub(crate) fn loaded(plugin: &str, outcome: &'static str) {
 /// A host call of a plugin was refused; `reason` is of a closed list.
 pub(crate) fn refused(plugin: &str, reason: &'static str) {
     counter!("wharf_plugin_refused_total", "plugin" => plugin.to_owned(), "reason" => reason).increment(1);
+}
+
+/// Something exceeded a limit; `limit` is a key of the manifest.
+pub(crate) fn limit_exceeded(plugin: &str, limit: &'static str, action: LimitAction) {
+    let labels =
+        [("plugin", plugin.to_owned()), ("limit", limit.to_owned()), ("action", action.name().to_owned())];
+    counter!("wharf_plugin_limit_exceeded_total", &labels).increment(1);
 }
 
 /// A line of a plugin was over its limits.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use wasmtime::{GuestProfiler, StoreContextMut};
+use wharf_call::MemoryUse;
 use wharf_call::ports::{Refusal, Stage};
 
 use crate::berth::Berth;
@@ -58,7 +59,7 @@ impl Profiling {
     pub(crate) fn sample(store: &StoreContextMut<'_, State>) {
         let state = store.data();
         // A guest on another core that is being sampled is no reason for this one to wait.
-        let Some(mut recording) = state.berth.profiling.recording.try_lock() else { return };
+        let Some(mut recording) = state.enforcer.berth.profiling.recording.try_lock() else { return };
         let Some(recording) = recording.as_mut() else { return };
         let begun = Instant::now();
         if recording.generation != state.log.generation() || begun < recording.due {
@@ -98,7 +99,7 @@ pub(crate) async fn record(
     time: Duration,
 ) -> Result<Bytes, Refusal> {
     let refusal = |message: &str| Refusal::new(Stage::Profile, message);
-    let Some(_paid) = berth.ports.memory.reserve(RECORDING_BYTES) else {
+    let Some(_paid) = berth.ports.memory.reserve(MemoryUse::Instances, RECORDING_BYTES) else {
         return Err(refusal("the host has no memory to spare for a recording ([memory] total)"));
     };
     let profiling = &berth.profiling;

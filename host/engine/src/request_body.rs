@@ -9,14 +9,15 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use parking_lot::Mutex;
 use wasmtime_wasi_http::Error as HttpError;
-use wharf_call::{Body, Failure, Kind, StreamBody};
+use wharf_call::limits::Tally;
+use wharf_call::{Body, Exceeded, Failure, Kind, LimitGuard, LimitKey, StreamBody};
 
+use crate::enforcer::Enforcer;
 use crate::epoch::Meter;
 
 pub(crate) struct RequestBody {
     inner: Inner,
-    left: u64,
-    max: u64,
+    tally: Tally,
     meter: Arc<Meter>,
 }
 
@@ -44,11 +45,15 @@ impl Drop for BodyHold {
 
 impl RequestBody {
     /// Refuses what is known to be too large, before anything is done for it.
-    pub(crate) fn check(body: &Body, max: u64) -> Result<(), Failure> {
-        if body.size_hint().lower() > max { Err(too_large(max)) } else { Ok(()) }
+    pub(crate) fn check(body: &Body, enforcer: &Enforcer) -> Result<(), Failure> {
+        // What is observed is counted once, when a stream turns out to be as long as it says.
+        if matches!(body, Body::Stream(_)) && enforcer.observes(LimitKey::RequestBody) {
+            return Ok(());
+        }
+        enforcer.check(LimitKey::RequestBody, body.size_hint().lower()).map_err(Exceeded::into_failure)
     }
 
-    pub(crate) fn new(body: Body, max: u64, meter: Arc<Meter>) -> (Self, BodyHold) {
+    pub(crate) fn new(body: Body, meter: Arc<Meter>) -> (Self, BodyHold) {
         let (inner, hold) = match body {
             Body::Empty => (Inner::Whole(Bytes::new()), BodyHold::default()),
             Body::Whole(bytes) => (Inner::Whole(bytes), BodyHold::default()),
@@ -58,7 +63,8 @@ impl RequestBody {
                 (Inner::Streamed(slot), hold)
             }
         };
-        (RequestBody { inner, left: max, max, meter }, hold)
+        let limit = meter.enforcer().value(LimitKey::RequestBody);
+        (RequestBody { inner, tally: Tally::new(LimitKey::RequestBody, limit), meter }, hold)
     }
 
     /// All of it, if it is whole; itself again, if it is streamed.
@@ -85,11 +91,6 @@ fn over() -> Failure {
     Failure::new(Kind::BadRequest, "the call that this body belongs to is over")
 }
 
-fn too_large(max: u64) -> Failure {
-    Failure::new(Kind::PayloadTooLarge, format!("the request body is larger than {max} bytes"))
-        .with_private(format!("limits.request_body is {max} bytes"))
-}
-
 /// What a wasi:http guest is told of a failure in its request body.
 pub(crate) fn to_wasi(failure: Failure) -> HttpError {
     match failure.kind() {
@@ -112,10 +113,10 @@ impl http_body::Body for RequestBody {
             end => return Poll::Ready(end),
         };
         if let Some(data) = frame.data_ref() {
-            self.meter.progress();
-            match self.left.checked_sub(data.len() as u64) {
-                Some(left) => self.left = left,
-                None => return Poll::Ready(Some(Err(too_large(self.max)))),
+            let RequestBody { tally, meter, .. } = &mut *self;
+            meter.progress();
+            if let Err(exceeded) = tally.add(data.len() as u64, meter.enforcer()) {
+                return Poll::Ready(Some(Err(exceeded.into_failure())));
             }
         }
         Poll::Ready(Some(Ok(frame)))
@@ -143,9 +144,10 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
     use std::task::Waker;
-    use std::time::Duration;
 
     use super::*;
+    use crate::limits::Limits;
+    use crate::testing::Room;
 
     /// A client that has sent nothing yet; it is told when nobody reads on.
     struct Silent(#[expect(dead_code, reason = "watched from outside")] Arc<()>);
@@ -165,8 +167,8 @@ mod tests {
     fn streamed() -> (RequestBody, BodyHold, Weak<()>) {
         let sender = Arc::new(());
         let sent = Arc::downgrade(&sender);
-        let meter = Arc::new(Meter::new(Duration::from_secs(1)));
-        let (body, hold) = RequestBody::new(Body::stream(Silent(sender)), 1 << 20, meter);
+        let meter = Arc::new(Meter::new(Room::new(0).enforcer(Limits::default())));
+        let (body, hold) = RequestBody::new(Body::stream(Silent(sender)), meter);
         (body, hold, sent)
     }
 

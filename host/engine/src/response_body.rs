@@ -4,18 +4,17 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, Sleep, sleep_until};
 use wasmtime_wasi_http::Error as HttpError;
-use wharf_call::{Body, Failure, Kind, StreamBody};
+use wharf_call::limits::Tally;
+use wharf_call::{Body, Exceeded, Failure, Kind, LimitKey, StreamBody};
 
 use crate::answer::Answer;
-use crate::config::Limits;
 use crate::epoch::Meter;
+use crate::time_limit::TimeLimit;
 
 /// How much of a body is taken inline, before a task of its own drives the guest: enough for an ordinary
 /// answer to be complete at once.
@@ -30,30 +29,38 @@ pub(crate) struct ResponseBody {
     ready: VecDeque<Frame<Bytes>>,
     ready_bytes: usize,
     end: Option<Result<(), Failure>>,
-    left: u64,
-    max: u64,
-    idle: Duration,
-    silence: Option<Pin<Box<Sleep>>>,
+    tally: Tally,
+    /// Runs while somebody waits for the guest.
+    silence: Option<TimeLimit>,
+    /// Runs from when the body turned out to be a stream.
+    total: Option<TimeLimit>,
     meter: Arc<Meter>,
     answer: Answer,
     driver: Option<AbortHandle>,
 }
 
 impl ResponseBody {
-    pub(crate) fn new(inner: StreamBody, limits: &Limits, meter: Arc<Meter>, answer: Answer) -> Self {
+    pub(crate) fn new(inner: StreamBody, meter: Arc<Meter>, answer: Answer) -> Self {
+        let limit = meter.enforcer().value(LimitKey::ResponseBody);
         ResponseBody {
             inner,
             ready: VecDeque::new(),
             ready_bytes: 0,
             end: None,
-            left: limits.response_body_bytes,
-            max: limits.response_body_bytes,
-            idle: limits.stream_idle,
+            tally: Tally::new(LimitKey::ResponseBody, limit),
             silence: None,
+            total: None,
             meter,
             answer,
             driver: None,
         }
+    }
+
+    /// From now on it is a stream, with limits of its own. Called before the guest goes on: the meter is the next
+    /// call's when this one is over.
+    pub(crate) fn begin_stream(&mut self) {
+        self.meter.begin_stream();
+        self.total = Some(TimeLimit::begin(LimitKey::StreamTotal, self.meter.enforcer()));
     }
 
     /// The task that drives the guest from now on. It is stopped when this body is dropped before its end.
@@ -112,12 +119,10 @@ impl ResponseBody {
             Poll::Ready(Some(Ok(frame))) => {
                 self.meter.progress();
                 let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-                match self.left.checked_sub(bytes) {
-                    Some(left) => {
-                        self.left = left;
-                        return Poll::Ready(Some(Ok(frame)));
-                    }
-                    None => Err(response_too_large(self.max)),
+                let ResponseBody { tally, meter, .. } = &mut *self;
+                match tally.add(bytes, meter.enforcer()) {
+                    Ok(()) => return Poll::Ready(Some(Ok(frame))),
+                    Err(exceeded) => Err(exceeded.into_failure()),
                 }
             }
             Poll::Ready(Some(Err(failure))) => Err(self.answer.cut().unwrap_or(failure)),
@@ -139,17 +144,25 @@ impl ResponseBody {
         self.answer.end();
     }
 
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let idle = self.idle;
-        let silence = self.silence.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + idle)));
-        silence.as_mut().poll(cx)
+    /// Resolves when nothing came for too long.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Exceeded> {
+        let ResponseBody { silence, meter, .. } = self;
+        let enforcer = meter.enforcer();
+        let begin = || TimeLimit::begin(LimitKey::StreamIdle, enforcer);
+        silence.get_or_insert_with(begin).poll(enforcer, cx)
     }
-}
 
-/// The refusal of a body that is larger than `limits.response_body`.
-pub(crate) fn response_too_large(max: u64) -> Failure {
-    Failure::new(Kind::ResponseTooLarge, Kind::ResponseTooLarge.title())
-        .with_private(format!("limits.response_body is {max} bytes"))
+    /// Resolves when the stream is there for too long.
+    fn poll_total(&mut self, cx: &mut Context<'_>) -> Poll<Exceeded> {
+        let ResponseBody { total, meter, .. } = self;
+        total.as_mut().map_or(Poll::Pending, |total| total.poll(meter.enforcer(), cx))
+    }
+
+    fn cut(&mut self, exceeded: Exceeded) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let failure = exceeded.into_failure();
+        self.finish(Err(failure.clone()));
+        Poll::Ready(Some(Err(failure)))
+    }
 }
 
 /// What cut a wasi:http guest's response body short.
@@ -168,18 +181,21 @@ impl http_body::Body for ResponseBody {
         if let Some(frame) = self.ready.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }
+        // First, because a stream that never pauses must end as well.
+        if self.end.is_none()
+            && let Poll::Ready(exceeded) = self.poll_total(cx)
+        {
+            return self.cut(exceeded);
+        }
         let polled = self.poll_inner(cx);
         if polled.is_ready() {
             self.silence = None;
             return polled;
         }
-        if self.poll_silence(cx).is_ready() {
-            let failure = Failure::new(Kind::Timeout, "the plugin did not go on with its response in time")
-                .with_private(format!("limits.stream_idle is {} ms", self.idle.as_millis()));
-            self.finish(Err(failure.clone()));
-            return Poll::Ready(Some(Err(failure)));
+        match self.poll_silence(cx) {
+            Poll::Ready(exceeded) => self.cut(exceeded),
+            Poll::Pending => Poll::Pending,
         }
-        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {

@@ -7,21 +7,24 @@ use bytes::Bytes;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Config, Enabled, GuestProfiler, InstanceAllocationStrategy, PoolingAllocationConfig};
 use wharf_call::ports::{Refusal, Stage};
+use wharf_call::units::show_size;
 
+use crate::berth::Berth;
 use crate::capabilities::Ports;
 use crate::compile::{CodeSettings, Compiler};
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, PluginConfig};
 use crate::cores::Cores;
+use crate::enforcer::Enforcer;
 use crate::epoch::Ticker;
 use crate::imports;
 use crate::inspect::{Inspection, inspect, recognise, sha256_hex};
+use crate::memory::{Kept, Slots};
 use crate::metrics;
 use crate::state::State;
 use crate::worlds::{Exports, WorldKind};
 
-/// The stack of a guest's call, in bytes; it comes on top of what host functions need.
-const WASM_STACK_BYTES: usize = 512 << 10;
-const ASYNC_STACK_BYTES: usize = 1 << 20;
+/// What host functions have of a call's stack, beside the guest's part.
+const HOST_STACK_BYTES: usize = 512 << 10;
 /// Memories and tables of one component: adapters and compositions have several.
 const MEMORIES_PER_COMPONENT: u32 = 8;
 const TABLES_PER_COMPONENT: u32 = 16;
@@ -46,6 +49,7 @@ struct Inner {
     config: EngineConfig,
     ports: Ports,
     cores: Arc<Cores>,
+    slots: Arc<Slots>,
     _ticker: Ticker,
 }
 
@@ -72,7 +76,8 @@ impl Engine {
             format!("[engine] cache = {:?} cannot be used: {error}", config.cache_dir.display())
         })?;
         let cores = Cores::new(config.core_dumps_dir.clone(), config.core_dump_bytes_max);
-        Ok(Engine(Arc::new(Inner { compiler, linker, config, ports, cores, _ticker: ticker })))
+        let slots = Slots::new(ports.memory.clone());
+        Ok(Engine(Arc::new(Inner { compiler, linker, config, ports, cores, slots, _ticker: ticker })))
     }
 
     /// Makes a component ready to run: inspects it, and compiles it or finds it in the cache. Dropping the
@@ -87,7 +92,13 @@ impl Engine {
         if bytes.len() as u64 > max {
             return Err(Refusal::new(
                 Stage::Inspect,
-                format!("the component has {} bytes; [engine] component_bytes allows {max}", bytes.len()),
+                format!(
+                    "the component has {} bytes; [engine] component_bytes is {}. To allow more, write in wharf.toml, \
+                     and restart:\n  [engine]\n  component_bytes = {:?}",
+                    bytes.len(),
+                    show_size(max),
+                    show_size((bytes.len() as u64).next_multiple_of(1 << 20))
+                ),
             ));
         }
         let sha256 = off_the_executor(bytes.clone(), |bytes| {
@@ -175,6 +186,22 @@ impl Artifact {
         GuestProfiler::new_component(self.component.engine(), name, interval, self.component.clone(), [])
     }
 
+    /// What decides over the limits of one generation that runs it.
+    pub(crate) fn enforcer(
+        &self,
+        plugin: Arc<PluginConfig>,
+        generation: u64,
+        berth: Arc<Berth>,
+    ) -> Arc<Enforcer> {
+        let (memories, tables) = match self.component.resources_required() {
+            Some(required) => (required.num_memories, required.num_tables),
+            None => (MEMORIES_PER_COMPONENT, TABLES_PER_COMPONENT),
+        };
+        let Inner { config, slots, .. } = &*self.engine.0;
+        let kept = Kept::of(&config.residency, memories, tables);
+        Enforcer::new(plugin, generation, berth, config, slots.clone(), kept)
+    }
+
     /// Resolves all imports and finds all exports, so that an instance is made without looking up a name.
     pub(crate) fn link(&self) -> Result<(InstancePre<State>, Exports), Refusal> {
         let pre = self
@@ -205,6 +232,8 @@ fn wasmtime_engine(config: &EngineConfig) -> wasmtime::Result<(wasmtime::Engine,
 fn wasmtime_config(config: &EngineConfig, settings: CodeSettings) -> Config {
     let instances = config.instances_max;
     let memory = usize::try_from(config.memory_bytes_max).unwrap_or(usize::MAX);
+    // A whole number of pages, as a stack has to be.
+    let stack = usize::try_from(config.stack_bytes).unwrap_or(usize::MAX).next_multiple_of(64 << 10);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances.saturating_mul(4))
@@ -217,6 +246,7 @@ fn wasmtime_config(config: &EngineConfig, settings: CodeSettings) -> Config {
         .max_tables_per_component(TABLES_PER_COMPONENT)
         .max_memory_size(memory)
         .table_elements(TABLE_ELEMENTS_MAX)
+        // Whatever is kept is paid for: see `Slots`.
         .linear_memory_keep_resident(config.residency.memory_bytes)
         .table_keep_resident(config.residency.table_bytes)
         .async_stack_keep_resident(config.residency.stack_bytes)
@@ -224,8 +254,8 @@ fn wasmtime_config(config: &EngineConfig, settings: CodeSettings) -> Config {
     let mut wasmtime = settings.config();
     wasmtime
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .max_wasm_stack(WASM_STACK_BYTES)
-        .async_stack_size(ASYNC_STACK_BYTES)
+        .max_wasm_stack(stack)
+        .async_stack_size(stack + HOST_STACK_BYTES)
         // What one call leaves on a stack is not for the next one's eyes.
         .async_stack_zeroing(true)
         // Costs nothing before a trap, and then a second walk of the stack.

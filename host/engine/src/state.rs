@@ -7,25 +7,20 @@ use wasmtime::WasmCoreDump;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
-use wharf_call::Peers;
+use wharf_call::{Failure, Kind, LimitGuard, LimitKey, Peers};
 
-use crate::berth::Berth;
 use crate::capabilities::Capabilities;
-use crate::config::PluginConfig;
+use crate::enforcer::Enforcer;
 use crate::epoch::Meter;
 use crate::imports::http::GuestEgress;
 use crate::imports::keyvalue::Values;
 use crate::imports::output::{GuestLog, Output};
 use crate::imports::sockets;
-use crate::limits::MemoryLimiter;
+use crate::memory::{Denied, MemoryLimiter};
 use crate::shared::Ledger;
 
-/// The most random bytes that a guest may ask for in one call.
-const RANDOM_BYTES_MAX: u64 = 1 << 20;
-
 pub(crate) struct State {
-    pub(crate) plugin: Arc<PluginConfig>,
-    pub(crate) berth: Arc<Berth>,
+    pub(crate) enforcer: Arc<Enforcer>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) limiter: MemoryLimiter,
     pub(crate) log: Arc<GuestLog>,
@@ -41,38 +36,39 @@ pub(crate) struct State {
     pub(crate) effects: Arc<AtomicU64>,
     /// Of the trap that has ended the guest, where the plugin wants one.
     pub(crate) core_dump: Option<WasmCoreDump>,
+    handles: Handles,
 }
 
 impl State {
     /// # Errors
-    /// When a granted directory cannot be given.
-    pub(crate) fn new(
-        plugin: Arc<PluginConfig>,
-        generation: u64,
-        berth: Arc<Berth>,
-        granted: &Capabilities,
-    ) -> wasmtime::Result<Self> {
-        let log = GuestLog::new(plugin.clone(), generation, berth.clone());
+    /// When the host has no memory for one more, or a granted directory cannot be given.
+    pub(crate) fn new(enforcer: &Arc<Enforcer>, granted: &Capabilities) -> Result<Self, Failure> {
+        let limiter = MemoryLimiter::new(enforcer.clone()).map_err(Denied::into_failure)?;
+        let plugin = &enforcer.plugin;
+        let log = GuestLog::new(enforcer.clone());
         let mut wasi = WasiCtx::builder();
         wasi.stdout(Output::new("stdout", log.clone()))
             .stderr(Output::new("stderr", log.clone()))
-            .max_random_size(RANDOM_BYTES_MAX);
+            .max_random_size(enforcer.allowed(LimitKey::RandomBytes));
         for (name, value) in &plugin.grants.env {
             wasi.env(name, value);
         }
         for dir in &granted.dirs {
-            dir.give(&mut wasi)?;
+            dir.give(&mut wasi).map_err(|error| {
+                Failure::new(Kind::Internal, Kind::Internal.title()).with_private(format!("{error:#}"))
+            })?;
         }
         sockets::give(granted.peers.as_ref(), &mut wasi);
         let effects = Arc::<AtomicU64>::default();
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(plugin.limits.response_header_bytes);
+        // Twice as much, because a response that has more is told of by name: this bounds what is built up.
+        http.set_field_size_limit(enforcer.allowed_usize(LimitKey::ResponseHeaders).saturating_mul(2));
         let mut table = ResourceTable::new();
-        table.set_max_capacity(plugin.limits.handles);
+        table.set_max_capacity(enforcer.allowed_usize(LimitKey::Handles));
         Ok(State {
-            meter: Arc::new(Meter::new(plugin.limits.cpu)),
-            limiter: MemoryLimiter::new(plugin.limits.memory_bytes, berth.ports.memory.clone()),
-            egress: GuestEgress::new(granted.egress.clone(), effects.clone()),
+            meter: Arc::new(Meter::new(enforcer.clone())),
+            limiter,
+            egress: GuestEgress::new(granted.egress.clone(), plugin.limits.chunk_bytes, effects.clone()),
             wasi: wasi.build(),
             log,
             http,
@@ -82,10 +78,43 @@ impl State {
             ledger: None,
             effects,
             core_dump: None,
-            plugin,
-            berth,
+            handles: Handles { watched: enforcer.observes(LimitKey::Handles), exceeded: false },
+            enforcer: enforcer.clone(),
         })
     }
+
+    /// Whether not one more resource fits into the instance's table.
+    pub(crate) fn handles_are_full(&mut self) -> bool {
+        let max = self.table.max_capacity();
+        !has_room(&mut self.table, max)
+    }
+
+    /// Sees whether there are more resources than an observed `limits.handles`. The table does not tell how
+    /// many it holds, so this tries to add one; what the guest asks for next finds it as it was.
+    pub(crate) fn watch_handles(&mut self) {
+        if !self.handles.watched || self.handles.exceeded {
+            return;
+        }
+        let limit = self.enforcer.plugin.limits.handles;
+        if !has_room(&mut self.table, limit + 1) {
+            self.handles.exceeded = self.enforcer.exceeded(LimitKey::Handles, limit as u64 + 1).is_ok();
+        }
+    }
+}
+
+/// Whether `limits.handles` is observed, and whether it is known to be exceeded.
+struct Handles {
+    watched: bool,
+    exceeded: bool,
+}
+
+/// Whether a table of at most `max` resources could take one more.
+fn has_room(table: &mut ResourceTable, max: usize) -> bool {
+    let capacity = table.max_capacity();
+    table.set_max_capacity(max);
+    let pushed = table.push(());
+    table.set_max_capacity(capacity);
+    pushed.is_ok_and(|probe| table.delete(probe).is_ok())
 }
 
 impl State {
@@ -97,12 +126,14 @@ impl State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.watch_handles();
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.watch_handles();
         WasiHttpCtxView { hooks: &mut self.egress, table: &mut self.table, ctx: &mut self.http }
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{Method, Request, Response};
 use wharf_call::ports::Account;
-use wharf_call::{Body, BoxFuture, Failure, HttpService, Invocation, Memory, Reservation};
+use wharf_call::{Body, BoxFuture, Failure, HttpService, Invocation, Memory, MemoryUse, Reservation};
 use wharf_gateway::{Config, Gateway, HostPattern, Listener, RoutePattern, RouteSpec, RouteTable, Routes};
 
 struct Hello;
@@ -40,7 +40,7 @@ impl Account for Plenty {
 }
 
 impl Memory for Plenty {
-    fn reserve(&self, bytes: u64) -> Option<Reservation> {
+    fn reserve(&self, _: MemoryUse, bytes: u64) -> Option<Reservation> {
         Reservation::new(Arc::new(Plenty), bytes)
     }
 }

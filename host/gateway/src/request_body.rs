@@ -11,7 +11,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
-use wharf_call::{Body, Failure, Kind, hop_by_hop};
+use wharf_call::{Body, Failure, Kind, MemoryUse, hop_by_hop};
 
 use crate::exchange::{Exchange, Intake};
 use crate::metrics::refusal;
@@ -32,7 +32,7 @@ pub(crate) async fn take(exchange: &mut Exchange, incoming: Incoming) -> Result<
             Err(refusal("body_bytes", too_large(most)))
         }
         Some(length) if length <= config.whole_body_bytes as u64 => {
-            let Some(reservation) = exchange.front().memory.reserve(length) else {
+            let Some(reservation) = exchange.front().memory.reserve(MemoryUse::Bodies, length) else {
                 exchange.body_is_lost();
                 return Err(refusal("memory", overloaded()));
             };

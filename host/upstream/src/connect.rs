@@ -10,7 +10,9 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use wharf_call::egress::{Destination, DestinationHost, Scheme};
-use wharf_call::{EgressCode, EgressError, EgressGrants, EgressLimits, Memory, Reservation};
+use wharf_call::{
+    EgressCode, EgressError, EgressGrants, EgressLimits, LimitGuard, LimitKey, Memory, MemoryUse, Reservation,
+};
 
 use crate::address::{self, AddressKind};
 use crate::resolve::Lookups;
@@ -32,6 +34,8 @@ pub(crate) struct Connector {
     pub(crate) plugin: String,
     pub(crate) grants: EgressGrants,
     pub(crate) limits: EgressLimits,
+    /// Decides over what exceeds them.
+    pub(crate) guard: Arc<dyn LimitGuard>,
     /// `None` when no https origin is granted.
     pub(crate) tls: Option<Arc<ClientConfig>>,
     pub(crate) memory: Arc<dyn Memory>,
@@ -53,8 +57,18 @@ pub(crate) struct Place {
 impl Connector {
     /// The place of one more connection: one of the plugin's, and some of the host's memory.
     pub(crate) fn place(&self, permit: OwnedSemaphorePermit) -> Result<Place, EgressError> {
-        let memory = self.memory.reserve(CONNECTION_BYTES).ok_or_else(no_memory)?;
+        let memory = self.memory.reserve(MemoryUse::Connections, CONNECTION_BYTES).ok_or_else(no_memory)?;
         Ok(Place { _permit: permit, memory })
+    }
+
+    /// What the peer's header fields are held to: their bytes, and how many they are.
+    fn header_bounds(&self) -> (usize, usize) {
+        let bound =
+            |key, value: usize| usize::try_from(self.guard.bound(key, value as u64)).unwrap_or(usize::MAX);
+        (
+            bound(LimitKey::HttpResponseHeaders, self.limits.response_header_bytes_max),
+            bound(LimitKey::HttpResponseHeaderCount, self.limits.response_header_count_max),
+        )
     }
 
     /// Whether the manifest grants requests to `destination` at all.
@@ -190,9 +204,10 @@ impl Connector {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        let (header_bytes, header_count) = self.header_bounds();
         let handshake = http1::Builder::new()
-            .max_buf_size(self.limits.response_header_bytes_max.max(8 << 10)) // hyper's minimum
-            .max_headers(self.limits.response_header_count_max)
+            .max_buf_size(header_bytes.max(8 << 10)) // hyper's minimum
+            .max_headers(header_count)
             .handshake(TokioIo::new(io))
             .await;
         let (sender, connection) = handshake.map_err(|error| failures::of_head(&error))?;
@@ -212,7 +227,7 @@ impl Connector {
         if !place.memory.grow(u64::from(H2_CONNECTION_WINDOW)) {
             return Err(no_memory());
         }
-        let header_bytes = u32::try_from(self.limits.response_header_bytes_max).unwrap_or(u32::MAX);
+        let header_bytes = u32::try_from(self.header_bounds().0).unwrap_or(u32::MAX);
         let handshake = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(H2_STREAM_WINDOW)

@@ -1,4 +1,5 @@
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
-use wharf_call::{EgressCode, EgressError, Failure, hop_by_hop};
+use wharf_call::limits::Tally;
+use wharf_call::{EgressCode, EgressError, Exceeded, Failure, LimitGuard, hop_by_hop};
 
 use crate::failures;
 use crate::pool::Lease;
@@ -21,8 +23,8 @@ pub(crate) struct Download {
     /// Runs while somebody waits for the peer.
     timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
-    /// What may still come.
-    left: u64,
+    tally: Tally,
+    guard: Arc<dyn LimitGuard>,
     /// `None` once it has ended.
     call: Option<Call>,
 }
@@ -47,8 +49,14 @@ impl Call {
 }
 
 impl Download {
-    pub(crate) fn new(incoming: Incoming, bytes_max: u64, silence: Duration, call: Call) -> Self {
-        Download { incoming, silence, timer: None, waiting: false, left: bytes_max, call: Some(call) }
+    pub(crate) fn new(
+        incoming: Incoming,
+        tally: Tally,
+        guard: Arc<dyn LimitGuard>,
+        silence: Duration,
+        call: Call,
+    ) -> Self {
+        Download { incoming, silence, timer: None, waiting: false, tally, guard, call: Some(call) }
     }
 
     fn end(&mut self) {
@@ -100,8 +108,9 @@ impl HttpBody for Download {
         };
         this.waiting = false;
         let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-        let Some(left) = this.left.checked_sub(bytes) else { return this.cut(too_large()) };
-        this.left = left;
+        if let Err(exceeded) = this.tally.add(bytes, &*this.guard) {
+            return this.cut(too_large(exceeded));
+        }
         if let Some(trailers) = frame.trailers_mut() {
             hop_by_hop::strip_trailers(trailers);
         }
@@ -120,6 +129,6 @@ impl HttpBody for Download {
     }
 }
 
-pub(crate) fn too_large() -> EgressError {
-    EgressError::new(EgressCode::HttpResponseBodySize, "the response's body is larger than the limit")
+pub(crate) fn too_large(exceeded: Exceeded) -> EgressError {
+    EgressError::new(EgressCode::HttpResponseBodySize, exceeded.to_string())
 }

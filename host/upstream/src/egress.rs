@@ -1,16 +1,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body::Body as HttpBody;
 use parking_lot::Mutex;
 use rustls::ClientConfig;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use wharf_call::egress::{Destination, Scheme};
+use wharf_call::limits::Tally;
 use wharf_call::{
-    Body, BoxFuture, Egress, EgressCode, EgressError, EgressGrants, EgressLimits, EgressOptions, Memory,
-    Outbound, PeerGrants, Peers,
+    Body, BoxFuture, Egress, EgressCode, EgressError, EgressGrants, EgressLimits, EgressOptions, Exceeded,
+    LimitGuard, LimitKey, Memory, Outbound, PeerGrants, Peers,
 };
 
 use crate::config::Config;
@@ -51,7 +52,7 @@ impl Upstream {
 
     /// The way out for one generation of the plugin `name`, with connections of its own.
     ///
-    /// For the first https grant it reads the system's roots, which blocks for some milliseconds: call it
+    /// What exceeds `limits` is asked of `guard`. For the first https grant it reads the system's roots, which blocks for some milliseconds: call it
     /// while a generation is prepared, not within a request.
     ///
     /// # Errors
@@ -61,6 +62,7 @@ impl Upstream {
         name: &str,
         grants: EgressGrants,
         limits: EgressLimits,
+        guard: Arc<dyn LimitGuard>,
     ) -> Result<PluginEgress, RootsError> {
         let tls = match grants.origins.iter().any(|grant| grant.scheme() == Scheme::Https) {
             true => Some(self.tls()?),
@@ -70,13 +72,15 @@ impl Upstream {
             plugin: name.to_owned(),
             grants,
             limits,
+            guard: guard.clone(),
             tls,
             memory: self.memory.clone(),
             lookups: Lookups::new(self.resolver.clone()),
         });
         let metrics = EgressMetrics::register(name);
-        let calls = Arc::new(Semaphore::new(limits.calls_max));
-        Ok(PluginEgress { pool, calls, metrics, refusals: Mutex::default() })
+        let calls_max = guard.bound(LimitKey::HttpCalls, limits.calls_max as u64) as usize;
+        let calls = Arc::new(Semaphore::new(calls_max));
+        Ok(PluginEgress { pool, calls, calls_max, guard, metrics, refusals: Mutex::default() })
     }
 
     fn tls(&self) -> Result<Arc<ClientConfig>, RootsError> {
@@ -94,8 +98,9 @@ impl Outbound for Upstream {
         name: &str,
         grants: &EgressGrants,
         limits: EgressLimits,
+        guard: Arc<dyn LimitGuard>,
     ) -> Result<Arc<dyn Egress>, String> {
-        match self.plugin(name, grants.clone(), limits) {
+        match self.plugin(name, grants.clone(), limits, guard) {
             Ok(egress) => Ok(Arc::new(egress)),
             Err(error) => Err(error.to_string()),
         }
@@ -111,6 +116,9 @@ impl Outbound for Upstream {
 pub struct PluginEgress {
     pool: Arc<Pool>,
     calls: Arc<Semaphore>,
+    /// How many there can be at once: the limit, or its ceiling if it is observed.
+    calls_max: usize,
+    guard: Arc<dyn LimitGuard>,
     metrics: EgressMetrics,
     refusals: Mutex<Refusals>,
 }
@@ -145,16 +153,12 @@ impl PluginEgress {
         options: &EgressOptions,
     ) -> Result<Response<Body>, EgressError> {
         // A slot: first, so that a plugin which calls without end costs nobody anything.
-        let slot = self.calls.clone().try_acquire_owned().map_err(|_| {
-            EgressError::new(
-                EgressCode::ConnectionLimitReached,
-                "the plugin has all its outbound calls in use",
-            )
-        })?;
+        let slot = self.slot()?;
 
         // The head: cleaned once, so that no hop sees what only the host decides.
         let (parts, body) = request.into_parts();
         let head = Head::new(parts);
+        self.check_upload(&body)?;
         if head.method == Method::CONNECT {
             let detail = "CONNECT asks for a tunnel, not for a response";
             return Err(EgressError::new(EgressCode::HttpRequestMethodInvalid, detail));
@@ -173,6 +177,52 @@ impl PluginEgress {
         }
     }
 
+    /// One of the calls that there may be at once.
+    fn slot(&self) -> Result<OwnedSemaphorePermit, EgressError> {
+        let slot = self.calls.clone().try_acquire_owned();
+        let at_once = match slot {
+            Ok(_) => self.calls_max - self.calls.available_permits(),
+            Err(_) => self.calls_max + 1,
+        };
+        let limit = self.pool.connector().limits.calls_max;
+        let reached = |detail: String| EgressError::new(EgressCode::ConnectionLimitReached, detail);
+        if at_once > limit {
+            let passes = self.guard.exceeded(LimitKey::HttpCalls, at_once as u64);
+            passes.map_err(|exceeded| reached(exceeded.to_string()))?;
+        }
+        slot.map_err(|_| reached("all outbound calls are in use".to_owned()))
+    }
+
+    /// Refuses a body that says itself that it is too long. One that only turns out to be is cut.
+    fn check_upload(&self, body: &Body) -> Result<(), EgressError> {
+        let (max, says) = (self.pool.connector().limits.request_body_bytes_max, body.size_hint().lower());
+        if says > max && !self.guard.observes(LimitKey::HttpRequestBody) {
+            let passes = self.guard.exceeded(LimitKey::HttpRequestBody, says);
+            let too_large =
+                |exceeded: Exceeded| EgressError::new(EgressCode::HttpRequestBodySize, exceeded.to_string());
+            passes.map_err(too_large)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the head of a response. What the peer sent beyond the limits by far has not been read at all.
+    fn check_head(&self, headers: &HeaderMap) -> Result<(), EgressError> {
+        let limits = &self.pool.connector().limits;
+        let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        for (key, limit, has) in [
+            (LimitKey::HttpResponseHeaderCount, limits.response_header_count_max, headers.len()),
+            (LimitKey::HttpResponseHeaders, limits.response_header_bytes_max, bytes),
+        ] {
+            if has > limit {
+                let passes = self.guard.exceeded(key, has as u64);
+                passes.map_err(|exceeded| {
+                    EgressError::new(EgressCode::HttpResponseHeaderSectionSize, exceeded.to_string())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// The request, and those that it is redirected to.
     async fn hops(
         &self,
@@ -189,7 +239,15 @@ impl PluginEgress {
             self.pool.connector().check_grant(&destination)?;
 
             let spare = exchange::copy(&body);
-            let answer = exchange::exchange(&self.pool, &destination, &head, body, options).await?;
+            let answer = exchange::exchange(&self.pool, &destination, &head, body, options).await;
+            let answer = answer.inspect_err(|error| {
+                if error.code() == EgressCode::HttpResponseHeaderSectionSize {
+                    // The connection has read as far as the limit, and does not know how much there is.
+                    let limit = self.pool.connector().limits.response_header_bytes_max;
+                    let _ = self.guard.exceeded(LimitKey::HttpResponseHeaders, limit as u64);
+                }
+            })?;
+            self.check_head(answer.response.headers())?;
 
             // The next hop, if the plugin asked for it. The answer goes unread; its body is for browsers.
             if followed < options.follow {
@@ -219,15 +277,19 @@ impl PluginEgress {
         fields::clean_response(&mut parts.headers);
         parts.extensions.clear();
         let call = Call { lease, upload, slot };
-        let bytes_max = self.pool.connector().limits.response_body_bytes_max;
-        if incoming.size_hint().lower() > bytes_max {
-            return Err(download::too_large());
+        let key = LimitKey::HttpResponseBody;
+        let (max, says) =
+            (self.pool.connector().limits.response_body_bytes_max, incoming.size_hint().lower());
+        if says > max && !self.guard.observes(key) {
+            self.guard.exceeded(key, says).map_err(download::too_large)?;
         }
         let body = if incoming.is_end_stream() {
             call.end();
             Body::Empty
         } else {
-            Body::stream(Download::new(incoming, bytes_max, options.between_bytes_timeout, call))
+            let tally = Tally::new(key, max);
+            let guard = self.guard.clone();
+            Body::stream(Download::new(incoming, tally, guard, options.between_bytes_timeout, call))
         };
         Ok(Response::from_parts(parts, body))
     }

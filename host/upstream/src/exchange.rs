@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use wharf_call::egress::Destination;
 use wharf_call::{Body, EgressCode, EgressError, EgressOptions};
 
+use crate::connect::Connector;
 use crate::failures;
 use crate::fields;
 use crate::pool::{Lease, Pool, SenderRef};
@@ -104,7 +105,8 @@ pub(crate) async fn exchange(
         attempts += 1;
         let mut lease = pool.lease(destination, Instant::now() + options.connect_timeout).await?;
         let may_retry = lease.reused && attempts < ATTEMPTS_MAX;
-        let upload = Upload::new(body, head.announced);
+        let Connector { limits, guard, .. } = pool.connector();
+        let upload = Upload::new(body, head.announced, limits.request_body_bytes_max, guard.clone());
         let hold = upload.hold();
         let unanswered =
             match send(&mut lease, destination, head, upload, &hold, options.first_byte_timeout).await {

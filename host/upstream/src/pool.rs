@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use wharf_call::egress::Destination;
-use wharf_call::{EgressCode, EgressError};
+use wharf_call::{EgressCode, EgressError, Exceeded, LimitKey};
 
 use crate::connect::{Connector, Sender};
 use crate::upload::Upload;
@@ -65,7 +65,9 @@ enum Connection {
 
 impl Pool {
     pub(crate) fn new(connector: Connector) -> Arc<Self> {
-        let places = Arc::new(Semaphore::new(connector.limits.connections_max));
+        let places =
+            connector.guard.bound(LimitKey::HttpConnections, connector.limits.connections_max as u64);
+        let places = Arc::new(Semaphore::new(places as usize));
         let (alive, _) = watch::channel(());
         Arc::new(Pool { connector, state: Mutex::default(), places, returned: Notify::new(), alive })
     }
@@ -80,8 +82,9 @@ impl Pool {
         destination: &Destination,
         until: Instant,
     ) -> Result<Lease, EgressError> {
-        let full = || {
-            EgressError::new(EgressCode::ConnectionLimitReached, "all connections of the plugin are in use")
+        let full = || match self.one_too_many() {
+            Err(exceeded) => EgressError::new(EgressCode::ConnectionLimitReached, exceeded.to_string()),
+            Ok(()) => EgressError::new(EgressCode::ConnectionLimitReached, "no connection came free"),
         };
         let permit = loop {
             if let Some(lease) = self.reuse(destination, until).await {
@@ -98,6 +101,12 @@ impl Pool {
                 () = sleep_until(until) => return Err(full()),
             }
         };
+        let Connector { guard, limits, .. } = &self.connector;
+        let bound = guard.bound(LimitKey::HttpConnections, limits.connections_max as u64) as usize;
+        if bound - self.places.available_permits() > limits.connections_max {
+            // It passes: the limit is observed.
+            let _ = self.one_too_many();
+        }
         let place = self.connector.place(permit)?;
         let sender = self.connector.open(destination, place, self.alive.subscribe(), until).await?;
         let connection = match sender {
@@ -105,6 +114,11 @@ impl Pool {
             Sender::H2(sender) => Connection::Shared(self.share(destination, sender)),
         };
         Ok(Lease::new(self, destination, connection, false))
+    }
+
+    fn one_too_many(&self) -> Result<(), Exceeded> {
+        let Connector { guard, limits, .. } = &self.connector;
+        guard.exceeded(LimitKey::HttpConnections, limits.connections_max as u64 + 1)
     }
 
     async fn reuse(self: &Arc<Self>, destination: &Destination, until: Instant) -> Option<Lease> {

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use wharf_call::{Body, hop_by_hop};
+use wharf_call::limits::Tally;
+use wharf_call::{Body, Exceeded, LimitGuard, LimitKey, hop_by_hop};
 
 /// The body of a request on its way to the peer. It writes down when the peer last took something, for the
 /// timeout that waits for the response, and holds a streamed body to the length that was announced for it.
@@ -16,16 +17,24 @@ pub(crate) struct Upload {
     body: Body,
     /// What is missing of the announced length.
     left: Option<u64>,
+    tally: Tally,
+    guard: Arc<dyn LimitGuard>,
     progress: Arc<Progress>,
 }
 
 impl Upload {
-    /// `announced` counts for a stream that does not know its length.
-    pub(crate) fn new(body: Body, announced: Option<u64>) -> Self {
+    /// `announced` counts for a stream that does not know its length. `bytes_max` is the limit of any.
+    pub(crate) fn new(
+        body: Body,
+        announced: Option<u64>,
+        bytes_max: u64,
+        guard: Arc<dyn LimitGuard>,
+    ) -> Self {
         let left = body.size_hint().exact().or(announced);
         let done = body.is_end_stream();
         let progress = Progress(Mutex::new(State { last: Instant::now(), done, broken: None, waker: None }));
-        Upload { body, left, progress: Arc::new(progress) }
+        let tally = Tally::new(LimitKey::HttpRequestBody, bytes_max);
+        Upload { body, left, tally, guard, progress: Arc::new(progress) }
     }
 
     /// The caller's hold on the upload, which ends with it.
@@ -62,6 +71,9 @@ impl HttpBody for Upload {
             Some(Err(failure)) => Some(Err(this.progress.broke(Broken::Failed(failure.to_string())))),
             Some(Ok(mut frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                if let Err(exceeded) = this.tally.add(bytes, &*this.guard) {
+                    return Poll::Ready(Some(Err(this.progress.broke(Broken::Exceeded(exceeded)))));
+                }
                 if let Some(left) = &mut this.left {
                     let Some(rest) = left.checked_sub(bytes) else {
                         return Poll::Ready(Some(Err(this.progress.broke(Broken::Long))));
@@ -165,6 +177,7 @@ pub(crate) enum Broken {
     Short,
     Long,
     Abandoned,
+    Exceeded(Exceeded),
     Failed(String),
 }
 
@@ -174,6 +187,7 @@ impl fmt::Display for Broken {
             Broken::Short => f.write_str("the request's body is shorter than its content-length"),
             Broken::Long => f.write_str("the request's body is longer than its content-length"),
             Broken::Abandoned => f.write_str("the call was abandoned"),
+            Broken::Exceeded(exceeded) => fmt::Display::fmt(exceeded, f),
             Broken::Failed(failure) => write!(f, "the request's body was cut: {failure}"),
         }
     }

@@ -2,16 +2,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
-use wharf_call::EgressLimits;
-use wharf_engine::{DirGrants, EngineConfig, Grants, Isolation, Limits, PluginConfig, PoolConfig};
+use wharf_engine::{DirGrants, EngineConfig, Grants, Isolation, PluginConfig, PoolConfig};
 
 use super::grants::{read_dirs, read_env, read_http, read_tcp};
 use super::key_value::read_buckets;
+use super::limits::read_limits;
 use super::{number, slug};
 use crate::manifest::PluginEntry;
 use crate::manifest::section::{Found, Problems, Section, a};
 use crate::manifest::source::Span;
-use crate::manifest::units::show_size;
 
 /// What a plugin's own values are measured against.
 pub(super) struct Ceilings<'a> {
@@ -118,84 +117,6 @@ fn read_plugin(
     let Found { value: component, at: component_at } = component?;
     let config = PluginConfig { name: name.to_owned(), grants, limits, pool, debug_info, core_dumps };
     Some(PluginEntry { config, component, sha256: sha256.map(|found| found.value), build, component_at })
-}
-
-fn read_limits(
-    problems: &mut Problems<'_>,
-    limits: &Section<'_>,
-    ceilings: &Ceilings<'_>,
-    grants: &Grants,
-) -> Limits {
-    let default = Limits::default();
-    let memory = limits.size(problems, "memory");
-    let memory_max = ceilings.engine.memory_bytes_max;
-    if let Some(Found { value, at }) = memory.as_ref().filter(|memory| memory.value > memory_max) {
-        let message = format!(
-            "`memory` is {}, more than the ceiling of every plugin, {} ([engine] memory)",
-            show_size(*value),
-            show_size(memory_max)
-        );
-        problems
-            .error(at, message)
-            .help("lower it, or raise the ceiling, which needs a restart of a running host")
-            .write("[engine]")
-            .write(format!("memory = \"{}\"", show_size(*value)));
-    }
-    let request_body = limits.size(problems, "request_body");
-    let body_max = ceilings.http.body_bytes_max;
-    if let Some(Found { value, at }) = request_body.as_ref().filter(|body| body.value > body_max) {
-        let message = format!(
-            "`request_body` is {}, but no request is larger than {} ([http] body_bytes)",
-            show_size(*value),
-            show_size(body_max)
-        );
-        problems
-            .error(at, message)
-            .help("lower it, or let larger requests in")
-            .write("[http]")
-            .write(format!("body_bytes = \"{}\"", show_size(*value)));
-    }
-    Limits {
-        memory_bytes: number(memory, default.memory_bytes.min(memory_max)),
-        cpu: limits.duration(problems, "cpu").unwrap_or(default.cpu),
-        wall: limits.duration(problems, "wall").unwrap_or(default.wall),
-        stream_idle: limits.duration(problems, "stream_idle").unwrap_or(default.stream_idle),
-        request_body_bytes: number(request_body, default.request_body_bytes.min(body_max)),
-        response_body_bytes: number(limits.size(problems, "response_body"), default.response_body_bytes),
-        response_header_bytes: number(
-            limits.size(problems, "response_headers"),
-            default.response_header_bytes,
-        ),
-        log_line_bytes: number(limits.size(problems, "log_line"), default.log_line_bytes),
-        log_lines: number(limits.count(problems, "log_lines"), default.log_lines),
-        log_bytes: number(limits.size(problems, "log_bytes"), default.log_bytes),
-        egress: read_egress_limits(problems, limits),
-        handles: number(
-            limits.count(problems, "handles"),
-            // Each may be a file or a socket, of which a process has so many.
-            if grants.dirs.dirs.is_empty() && grants.tcp.peers.is_empty() { default.handles } else { 256 },
-        ),
-    }
-}
-
-/// The keys that begin with `http_`.
-fn read_egress_limits(problems: &mut Problems<'_>, limits: &Section<'_>) -> EgressLimits {
-    let default = EgressLimits::default();
-    let p = problems;
-    EgressLimits {
-        calls_max: number(limits.count(p, "http_calls"), default.calls_max),
-        connections_max: number(limits.count(p, "http_connections"), default.connections_max),
-        response_header_bytes_max: number(
-            limits.size(p, "http_response_headers"),
-            default.response_header_bytes_max,
-        ),
-        response_header_count_max: default.response_header_count_max,
-        response_body_bytes_max: number(
-            limits.size(p, "http_response_body"),
-            default.response_body_bytes_max,
-        ),
-        idle_timeout: limits.duration(p, "http_idle").unwrap_or(default.idle_timeout),
-    }
 }
 
 fn read_pool(problems: &mut Problems<'_>, pool: &Section<'_>, ceilings: &Ceilings<'_>) -> PoolConfig {

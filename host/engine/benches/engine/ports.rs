@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wharf_call::egress::{Egress, EgressGrants, EgressLimits, Outbound, PeerGrants, Peers};
 use wharf_call::ports::Account;
-use wharf_call::{BoxFuture, Change, KeyPage, KeyValue, KeyValueError, Memory, Reservation, Swap};
+use wharf_call::{
+    BoxFuture, Change, KeyPage, KeyValue, KeyValueError, LimitGuard, Memory, MemoryUse, Reservation, Swap,
+};
 use wharf_engine::Ports;
 
 pub(crate) fn ports() -> Ports {
@@ -23,7 +25,7 @@ impl Account for Plenty {
 }
 
 impl Memory for Plenty {
-    fn reserve(&self, bytes: u64) -> Option<Reservation> {
+    fn reserve(&self, _: MemoryUse, bytes: u64) -> Option<Reservation> {
         Reservation::new(Arc::new(Plenty), bytes)
     }
 }
@@ -31,7 +33,13 @@ impl Memory for Plenty {
 struct Nowhere;
 
 impl Outbound for Nowhere {
-    fn open(&self, _: &str, _: &EgressGrants, _: EgressLimits) -> Result<Arc<dyn Egress>, String> {
+    fn open(
+        &self,
+        _: &str,
+        _: &EgressGrants,
+        _: EgressLimits,
+        _: Arc<dyn LimitGuard>,
+    ) -> Result<Arc<dyn Egress>, String> {
         Err("this host has no network".to_owned())
     }
 

@@ -17,7 +17,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
-use wharf_call::{Memory, Reservation};
+use wharf_call::{Memory, MemoryUse, Reservation};
 
 use super::failed::Failed;
 use super::job::Job;
@@ -75,7 +75,7 @@ pub(super) fn compile(
     let deadline = Instant::now() + job.bounds.time;
     let code = memory_file().map_err(Failed::Start)?;
     let mut worker = Worker::start(command, job, &code).map_err(Failed::Start)?;
-    let mut account = Account { held: memory.reserve(0).ok_or(Failed::Budget)?, most: 0 };
+    let mut account = Account { held: memory.reserve(MemoryUse::Compile, 0).ok_or(Failed::Budget)?, most: 0 };
     let (said, status) = worker.watch(job, component, |pid| {
         if abandoned.load(Relaxed) {
             return Err(Failed::Abandoned);

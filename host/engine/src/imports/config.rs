@@ -6,11 +6,11 @@ use crate::state::State;
 
 impl Host for State {
     fn get(&mut self, key: String) -> Result<Option<String>, Error> {
-        Ok(self.plugin.grants.config.as_ref().and_then(|config| config.get(&key)).cloned())
+        Ok(self.enforcer.plugin.grants.config.as_ref().and_then(|config| config.get(&key)).cloned())
     }
 
     fn get_all(&mut self) -> Result<Vec<(String, String)>, Error> {
-        let config = self.plugin.grants.config.iter().flatten();
+        let config = self.enforcer.plugin.grants.config.iter().flatten();
         Ok(config.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 }

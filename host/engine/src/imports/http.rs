@@ -23,9 +23,6 @@ use wharf_call::{
 
 use crate::answer::Answer;
 
-/// What a guest may write of a body at once. Two chunks wait at most, so this bounds what the host holds for
-/// each body that a guest sends, requests and responses alike.
-const CHUNK_BYTES_MAX: usize = 64 << 10;
 /// How long a request that looks as if it had no body is held back until the guest says so.
 const BODY_PATIENCE: Duration = Duration::from_millis(5);
 
@@ -33,6 +30,9 @@ const BODY_PATIENCE: Duration = Duration::from_millis(5);
 pub(crate) struct GuestEgress {
     /// `None` when nothing was granted: nothing is imported then, and if something were, it would be denied.
     egress: Option<Arc<dyn Egress>>,
+    /// What the guest may write of a body at once. Two chunks wait at most, so this bounds what the host holds
+    /// for each body that the guest sends, requests and responses alike.
+    chunk_bytes: usize,
     /// What the instance works on.
     call: Option<Call>,
     /// Counts what goes out.
@@ -46,8 +46,8 @@ struct Call {
 }
 
 impl GuestEgress {
-    pub(crate) fn new(egress: Option<Arc<dyn Egress>>, effects: Arc<AtomicU64>) -> Self {
-        GuestEgress { egress, call: None, effects }
+    pub(crate) fn new(egress: Option<Arc<dyn Egress>>, chunk_bytes: usize, effects: Arc<AtomicU64>) -> Self {
+        GuestEgress { egress, chunk_bytes, call: None, effects }
     }
 
     /// From now on, requests go out on behalf of this call. Costs a plugin without the grant nothing.
@@ -121,11 +121,11 @@ impl WasiHttpHooks for GuestEgress {
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
-        CHUNK_BYTES_MAX
+        self.chunk_bytes
     }
 
     fn p3_outgoing_body_chunk_size(&mut self) -> usize {
-        CHUNK_BYTES_MAX
+        self.chunk_bytes
     }
 }
 

@@ -17,7 +17,7 @@ use wasmtime::component::Resource;
 use wharf_bindings::keyvalue_0_2::wasi::keyvalue::atomics::{self, Cas, CasError};
 use wharf_bindings::keyvalue_0_2::wasi::keyvalue::batch;
 use wharf_bindings::keyvalue_0_2::wasi::keyvalue::store::{self, Bucket, Error, KeyResponse};
-use wharf_call::{Change, KeyValue, KeyValueError, Reservation, Swap};
+use wharf_call::{Change, KeyValue, KeyValueError, LimitKey, MemoryUse, Reservation, Swap};
 
 use crate::state::State;
 
@@ -43,9 +43,9 @@ pub(crate) struct Values {
 
 impl store::Host for State {
     async fn open(&mut self, identifier: String) -> Trap<Result<Resource<Bucket>, Error>> {
-        let granted = &self.plugin.grants.keyvalue;
+        let granted = &self.enforcer.plugin.grants.keyvalue;
         if !granted.contains(&identifier) {
-            let name = &self.plugin.name;
+            let name = &self.enforcer.plugin.name;
             self.log.refused("keyvalue", || {
                 // What a guest calls a bucket is bounded before it is written down.
                 let shown: String = identifier.chars().take(64).collect();
@@ -125,7 +125,7 @@ impl atomics::Host for State {
             Ok(held) => held,
             Err(refused) => return Ok(Err(CasError::StoreError(refused))),
         };
-        let port = self.berth.ports.key_value.clone();
+        let port = self.enforcer.berth.ports.key_value.clone();
         self.had_an_effect();
         let swapped = port.swap(&bucket, &key, seen, value.into()).await;
         Ok(match self.told(swapped) {
@@ -191,7 +191,7 @@ impl State {
     /// The port, and the name of an open bucket.
     fn opened(&self, bucket: &Resource<Bucket>) -> Trap<(Arc<dyn KeyValue>, Arc<str>)> {
         let open = self.table.get(&Resource::<Open>::new_borrow(bucket.rep()))?;
-        Ok((self.berth.ports.key_value.clone(), open.name.clone()))
+        Ok((self.enforcer.berth.ports.key_value.clone(), open.name.clone()))
     }
 
     async fn write(&mut self, bucket: &Resource<Bucket>, changes: Vec<Change>) -> Trap<Result<(), Error>> {
@@ -208,14 +208,14 @@ impl State {
 
     /// Takes `bytes` from the host's memory budget.
     fn reserve(&self, bytes: usize) -> Result<Reservation, Error> {
-        let held = self.berth.ports.memory.reserve(bytes as u64);
+        let held = self.enforcer.berth.ports.memory.reserve(MemoryUse::Values, bytes as u64);
         held.ok_or_else(|| Error::Other("the host has no memory left for this".to_owned()))
     }
 
     /// A handle to a key as it is now. All of an instance's handles hold no more than its memory may have.
     fn see(&mut self, bucket: Arc<str>, key: String, value: Option<Bytes>) -> Result<Resource<Cas>, Error> {
         let bytes = key.len() + value.as_ref().map_or(0, Bytes::len);
-        if self.values.bytes + bytes as u64 > self.plugin.limits.memory_bytes {
+        if self.enforcer.check(LimitKey::Memory, self.values.bytes + bytes as u64).is_err() {
             return Err(Error::Other("too many swaps are open: their values fill limits.memory".to_owned()));
         }
         let held = self.reserve(bytes)?;
@@ -226,16 +226,21 @@ impl State {
 
     /// A handle that a guest knows as `G`.
     fn keep<H: Send + 'static, G: 'static>(&mut self, held: H) -> Result<Resource<G>, Error> {
+        self.watch_handles();
         match self.table.push(held) {
             Ok(handle) => Ok(Resource::new_own(handle.rep())),
-            Err(_) => Err(Error::Other("too many handles are open".to_owned())),
+            Err(_) => {
+                let handles = self.enforcer.value(LimitKey::Handles);
+                self.enforcer.refuse(LimitKey::Handles, handles + 1);
+                Err(Error::Other("too many handles are open".to_owned()))
+            }
         }
     }
 
     /// What the guest is told of an answer, and the operator of an error that is for them.
     fn told<T>(&self, answer: Result<T, KeyValueError>) -> Result<T, Error> {
         answer.map_err(|error| {
-            let name = &self.plugin.name;
+            let name = &self.enforcer.plugin.name;
             match &error {
                 KeyValueError::NoSuchBucket => return Error::NoSuchStore,
                 KeyValueError::QuotaExceeded { bucket, limit } => self.log.refused("keyvalue_quota", || {

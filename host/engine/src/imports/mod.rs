@@ -6,6 +6,7 @@ pub(crate) mod http;
 pub(crate) mod keyvalue;
 pub(crate) mod logging;
 pub(crate) mod output;
+pub(crate) mod random;
 pub(crate) mod sockets;
 
 use wasmtime::component::{HasSelf, Linker};
@@ -93,6 +94,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     wasmtime_wasi::p3::add_to_linker(linker)?;
     sockets::link(linker)?;
+    random::link(linker)?;
     let options = wasi_http_0_2::LinkOptions::default();
     wasi_http_0_2::http::outgoing_handler::add_to_linker::<_, WasiHttp>(linker, State::http)?;
     wasi_http_0_2::http::types::add_to_linker::<_, WasiHttp>(linker, &(&options).into(), State::http)?;

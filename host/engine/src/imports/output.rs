@@ -12,15 +12,13 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
-use wharf_call::RequestId;
+use wharf_call::units::show_size;
+use wharf_call::{LimitAction, LimitGuard, LimitKey, RequestId};
 
-use crate::berth::Berth;
-use crate::config::PluginConfig;
-use crate::log_gate::{Dropped, LogGate, Verdict};
+use crate::enforcer::Enforcer;
+use crate::limits::Limits;
+use crate::log_gate::{Dropped, Verdict};
 use crate::metrics;
-
-/// What a guest may hand over in one write; more comes in the next.
-const WRITE_BYTES_MAX: usize = 64 << 10;
 
 /// What a trap's line in the log may have of its cause and of its backtrace.
 const TRAP_CAUSE_BYTES_MAX: usize = 1 << 10;
@@ -31,15 +29,13 @@ const REPORT_PERIOD: Duration = Duration::from_secs(1);
 
 /// Where the lines of one instance go: named by its plugin and by the request that it works on.
 pub(crate) struct GuestLog {
-    plugin: Arc<PluginConfig>,
-    generation: u64,
-    berth: Arc<Berth>,
+    enforcer: Arc<Enforcer>,
     request: Mutex<Option<RequestId>>,
 }
 
 impl GuestLog {
-    pub(crate) fn new(plugin: Arc<PluginConfig>, generation: u64, berth: Arc<Berth>) -> Arc<Self> {
-        Arc::new(GuestLog { plugin, generation, berth, request: Mutex::new(None) })
+    pub(crate) fn new(enforcer: Arc<Enforcer>) -> Arc<Self> {
+        Arc::new(GuestLog { enforcer, request: Mutex::new(None) })
     }
 
     /// From now on, lines belong to this request; `None` between calls.
@@ -54,7 +50,7 @@ impl GuestLog {
 
     /// The generation that the guest is of.
     pub(crate) fn generation(&self) -> u64 {
-        self.generation
+        self.enforcer.generation
     }
 
     /// The guest trapped. The names in its backtrace are as long as it likes.
@@ -64,8 +60,8 @@ impl GuestLog {
         let request = self.request.lock().clone();
         tracing::error!(
             target: "wharf::guest",
-            plugin = self.plugin.name,
-            generation = self.generation,
+            plugin = self.enforcer.plugin.name,
+            generation = self.enforcer.generation,
             request_id = request.as_ref().map(RequestId::as_str),
             backtrace = without_hashes(backtrace),
             "{cause}"
@@ -75,14 +71,14 @@ impl GuestLog {
     /// The host refused something that the guest asked for. `kind` is of a closed list; lines of one kind
     /// share one line a second, and all are counted.
     pub(crate) fn refused(&self, kind: &'static str, why: impl FnOnce() -> String) {
-        metrics::refused(&self.plugin.name, kind);
-        let Some(unsaid) = self.berth.refusals.say(kind, Instant::now()) else { return };
+        metrics::refused(&self.enforcer.plugin.name, kind);
+        let Some(unsaid) = self.enforcer.berth.refusals.say(kind, Instant::now()) else { return };
         let request = self.request.lock().clone();
         let why = why();
         tracing::warn!(
             target: "wharf::guest",
-            plugin = self.plugin.name,
-            generation = self.generation,
+            plugin = self.enforcer.plugin.name,
+            generation = self.enforcer.generation,
             request_id = request.as_ref().map(RequestId::as_str),
             unsaid = (unsaid > 0).then_some(unsaid),
             "{why}"
@@ -97,8 +93,8 @@ impl GuestLog {
         let request = self.request.lock().clone();
         tracing::info!(
             target: "wharf::guest",
-            plugin = self.plugin.name,
-            generation = self.generation,
+            plugin = self.enforcer.plugin.name,
+            generation = self.enforcer.generation,
             request_id = request.as_ref().map(RequestId::as_str),
             stream,
             "{line}"
@@ -112,8 +108,10 @@ impl GuestLog {
                 if !tracing::enabled!(target: "wharf::guest", $level) {
                     return;
                 }
-                let max = self.plugin.limits.log_line_bytes;
+                let max = self.enforcer.allowed_usize(LimitKey::LogLine);
                 let (context, _) = split(context, max);
+                // The rest of a longer line is the next line.
+                let _ = self.enforcer.check(LimitKey::LogLine, message.len() as u64);
                 let request = self.request.lock().clone();
                 let mut rest = Some(message);
                 while let Some((line, more)) = rest.map(|rest| split(rest, max)) {
@@ -122,8 +120,8 @@ impl GuestLog {
                         tracing::event!(
                             target: "wharf::guest",
                             $level,
-                            plugin = self.plugin.name,
-                            generation = self.generation,
+                            plugin = self.enforcer.plugin.name,
+                            generation = self.enforcer.generation,
                             request_id = request.as_ref().map(RequestId::as_str),
                             context = (!context.is_empty()).then_some(context),
                             "{line}"
@@ -143,38 +141,48 @@ impl GuestLog {
 
     /// Whether the plugin's limits let a line through.
     fn admit(&self, bytes: usize) -> bool {
-        match self.berth.log.admit(&self.plugin.limits, bytes, Instant::now()) {
+        let (enforcer, limits) = (&self.enforcer, &self.enforcer.plugin.limits);
+        let (key, report) = match enforcer.berth.log.admit(limits, bytes, Instant::now()) {
             Verdict::Pass => return true,
-            Verdict::Drop => {}
-            Verdict::DropAndReport => {
-                // It ends with the plugin, or in a second.
-                let (berth, plugin) = (Arc::downgrade(&self.berth), self.plugin.clone());
-                tokio::spawn(async move {
-                    tokio::time::sleep(REPORT_PERIOD).await;
-                    berth.upgrade().inspect(|berth| report(&berth.log, &plugin));
-                });
-            }
+            Verdict::Observe(key) => return enforcer.used_up(key).is_ok(),
+            Verdict::Drop { key, report } => (key, report),
+        };
+        if report {
+            // It ends in a second, and the next to be dropped finds nobody who reports.
+            let enforcer = enforcer.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(REPORT_PERIOD).await;
+                say_dropped(&enforcer);
+            });
         }
-        metrics::log_line_dropped(&self.plugin.name);
+        enforcer.count(key, LimitAction::Refused);
+        metrics::log_line_dropped(&enforcer.plugin.name);
         false
     }
 }
 
-/// Says what was dropped.
-fn report(log: &LogGate, plugin: &PluginConfig) {
-    let Dropped { by_lines, by_bytes } = log.take_dropped();
-    let (lines, bytes) = (plugin.limits.log_lines, plugin.limits.log_bytes);
+/// Says what was dropped, and what to write.
+fn say_dropped(enforcer: &Enforcer) {
+    let Dropped { by_lines, by_bytes } = enforcer.berth.log.take_dropped();
+    let name = &enforcer.plugin.name;
+    let Limits { log_lines, log_bytes, .. } = enforcer.plugin.limits;
+    let (more_lines, more_bytes) = (u64::from(log_lines).max(1) * 2, show_size(log_bytes * 2));
     let limits = [
-        (by_lines > 0).then(|| format!("limits.log_lines is {lines} a second")),
-        (by_bytes > 0).then(|| format!("limits.log_bytes is {bytes} a second")),
+        (by_lines > 0).then(|| {
+            (format!("limits.log_lines is {log_lines} a second"), format!("log_lines = {more_lines}"))
+        }),
+        (by_bytes > 0).then(|| {
+            (format!("limits.log_bytes is {log_bytes} a second"), format!("log_bytes = {more_bytes:?}"))
+        }),
     ];
-    let limits: Vec<String> = limits.into_iter().flatten().collect();
+    let (limits, lines): (Vec<_>, Vec<_>) = limits.into_iter().flatten().unzip();
     tracing::warn!(
         target: "wharf::guest",
-        plugin = plugin.name,
-        "{} lines dropped; {}",
+        plugin = name,
+        "{} lines dropped; {}. To allow more, write in wharf.toml:\n  [plugin.{name}.limits]\n  {}",
         by_lines + by_bytes,
-        limits.join(", ")
+        limits.join(", "),
+        lines.join("\n  ")
     );
 }
 
@@ -241,7 +249,8 @@ impl Output {
 
     /// Writes whole lines to the log and keeps the rest.
     fn take(&self, mut bytes: &[u8]) {
-        let max = self.log.plugin.limits.log_line_bytes;
+        let enforcer = &self.log.enforcer;
+        let max = enforcer.allowed_usize(LimitKey::LogLine);
         let mut line = self.line.lock();
         while !bytes.is_empty() {
             let room = max.saturating_sub(line.len()).max(1);
@@ -254,6 +263,12 @@ impl Output {
                 None if line.len() >= max => whole_characters(&line),
                 None => break,
             };
+            if end.is_none() {
+                // The rest of a longer line is the next line.
+                let _ = enforcer.exceeded(LimitKey::LogLine, line.len() as u64 + 1);
+            } else {
+                let _ = enforcer.check(LimitKey::LogLine, line.len() as u64);
+            }
             if complete > 0 {
                 self.log.line(self.stream, &line[..complete]);
             }
@@ -290,7 +305,7 @@ impl OutputStream for Output {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(WRITE_BYTES_MAX)
+        Ok(self.log.enforcer.plugin.limits.chunk_bytes)
     }
 }
 

@@ -1,23 +1,21 @@
 //! The client's side of a call in an instance that it shares with others.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body as _;
 use tokio::sync::oneshot;
-use tokio::time::timeout_at;
-use wharf_call::{Body, Failure, Invocation, Kind};
+use wharf_call::{Body, Exceeded, Failure, Invocation, Kind, LimitKey};
 
 use super::drive::{Job, Work};
 use super::seats::Seats;
 use crate::answer::Answer;
 use crate::epoch::Meter;
 use crate::generation::Generation;
-use crate::instance::timeout;
 use crate::request_body::RequestBody;
-use crate::response_body::{ResponseBody, response_too_large};
+use crate::response_body::ResponseBody;
+use crate::time_limit::Due;
 
 /// Serves one request beside others in an instance of `generation`.
 pub(crate) async fn call(
@@ -25,17 +23,20 @@ pub(crate) async fn call(
     request: Request<Body>,
     mut invocation: Invocation,
 ) -> Result<Response<Body>, Failure> {
-    RequestBody::check(request.body(), generation.plugin.limits.request_body_bytes)?;
-    invocation.deadline = invocation.deadline.narrow(Instant::now(), generation.plugin.limits.wall);
+    let enforcer = &generation.enforcer;
+    enforcer.check_request_headers(request.headers()).map_err(Exceeded::into_failure)?;
+    RequestBody::check(request.body(), enforcer)?;
+    let due = Due::begin(invocation.deadline, enforcer);
+    invocation.deadline = due.deadline();
     let Some(seats) = &generation.seats else {
         return Err(Failure::new(Kind::Internal, Kind::Internal.title()).with_private("a pool without seats"));
     };
     let again = if generation.may_be_called_again { Again::of(&request, &invocation) } else { None };
-    match (attempt(&generation, seats, request, invocation).await, again) {
+    match (attempt(&generation, seats, request, invocation, due).await, again) {
         (Err(Refused::Lost(_, Lost { had_effects: false })), Some(Again { head, body, invocation })) => {
             generation.metrics.called_again.increment(1);
             let request = Request::from_parts(head, body);
-            attempt(&generation, seats, request, invocation).await.map_err(Refused::into_failure)
+            attempt(&generation, seats, request, invocation, due).await.map_err(Refused::into_failure)
         }
         (answered, _) => answered.map_err(Refused::into_failure),
     }
@@ -93,18 +94,20 @@ async fn attempt(
     seats: &Seats,
     request: Request<Body>,
     invocation: Invocation,
+    due: Due,
 ) -> Result<Response<Body>, Refused> {
-    let limits = &generation.plugin.limits;
-    let deadline = invocation.deadline;
-    let seat = seats.take(generation, deadline).await.map_err(Refused::Own)?;
+    let enforcer = &generation.enforcer;
+    let own = |exceeded: Exceeded| Refused::Own(exceeded.into_failure());
+    let counted = enforcer.count_call().map_err(own)?;
+    let seat = seats.take(generation, due.deadline()).await.map_err(Refused::Own)?;
     let (jobs, gate) = seat.instance.way();
     let answer = Answer::new();
     // Whoever drops this future has given the call up.
     let wanted = Wanted(Some(answer.clone()));
-    let meter = Arc::new(Meter::new(limits.cpu));
+    let meter = Arc::new(Meter::new(enforcer.clone()));
     let (lost, was_lost) = oneshot::channel();
     let (head, body) = request.into_parts();
-    let (body, hold) = RequestBody::new(body, limits.request_body_bytes, meter.clone());
+    let (body, hold) = RequestBody::new(body, meter.clone());
     let job = Job {
         request: Request::from_parts(head, body),
         body: hold,
@@ -112,35 +115,30 @@ async fn attempt(
         answer: answer.clone(),
         meter: meter.clone(),
         lost,
-        work: Work::begin(seat, generation),
+        work: Work::begin(seat, generation, counted),
     };
     if jobs.send(job).is_err() {
         let failure = Failure::new(Kind::Unavailable, "the plugin's instance ended").with_retry_after_s(1);
         return Err(Refused::Lost(failure, Lost { had_effects: false }));
     }
-    let answered = match deadline.instant() {
-        None => answer.taken().await,
-        Some(at) => match timeout_at(at.into(), answer.taken()).await {
-            Ok(answered) => answered,
-            Err(_) => {
-                gate.close();
-                let failure = timeout(limits.wall);
-                generation.metrics.ended(failure.kind());
-                return Err(Refused::Own(failure));
-            }
-        },
-    };
+    let answered = due.keep(enforcer, answer.taken()).await.map_err(|late| {
+        gate.close();
+        generation.metrics.ended(late.kind());
+        Refused::Own(late)
+    })?;
     let response = answered.map_err(|failure| lift(failure, was_lost))?;
     let (head, body) = response.into_parts();
     let body = match body {
         Body::Stream(stream) => {
             wanted.by_the_reader_of_the_body();
-            ResponseBody::new(stream, limits, meter, answer).into_body()
+            let mut body = ResponseBody::new(stream, meter, answer);
+            body.begin_stream();
+            body.into_body()
         }
-        whole if whole.size_hint().lower() > limits.response_body_bytes => {
-            return Err(Refused::Own(response_too_large(limits.response_body_bytes)));
+        whole => {
+            enforcer.check(LimitKey::ResponseBody, whole.size_hint().lower()).map_err(own)?;
+            whole
         }
-        whole => whole,
     };
     Ok(Response::from_parts(head, body))
 }

@@ -12,15 +12,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 use wasmtime::AsContextMut;
 use wasmtime::component::Accessor;
-use wharf_call::{Failure, Invocation};
+use wharf_call::{Failure, Invocation, LimitKey};
 
 use super::call::Lost;
 use super::ledger::Ledger;
 use super::seats::{Alive, Gate, Seat};
 use crate::answer::Answer;
+use crate::enforcer::CallCount;
 use crate::epoch::Meter;
 use crate::generation::Generation;
-use crate::instance::{Hook, Instance, timeout};
+use crate::instance::{Hook, Instance};
 use crate::pool::Placed;
 use crate::request_body::{BodyHold, RequestBody};
 use crate::restarts::Crash;
@@ -46,12 +47,17 @@ pub(super) struct Job {
 pub(super) struct Work {
     pub(super) seat: Option<Placed<Seat>>,
     pub(super) generation: Arc<Generation>,
+    _counted: Option<CallCount>,
 }
 
 impl Work {
-    pub(super) fn begin(seat: Placed<Seat>, generation: &Arc<Generation>) -> Self {
+    pub(super) fn begin(
+        seat: Placed<Seat>,
+        generation: &Arc<Generation>,
+        counted: Option<CallCount>,
+    ) -> Self {
         generation.pool.begin();
-        Work { seat: Some(seat), generation: generation.clone() }
+        Work { seat: Some(seat), generation: generation.clone(), _counted: counted }
     }
 }
 
@@ -73,10 +79,11 @@ pub(super) async fn drive(
     _alive: Alive,
 ) {
     let ledger = instance.ledger();
-    let wall = instance.wall();
+    let enforcer = instance.enforcer().clone();
+    let wall = enforcer.plugin.limits.wall;
     let ended = tokio::select! {
         ended = instance.serve(&mut jobs, &ledger) => ended,
-        () = overdue(&ledger, wall) => Err(timeout(wall)),
+        () = overdue(&ledger, wall) => Err(enforcer.refuse(LimitKey::Wall, enforcer.value(LimitKey::Wall)).into_failure()),
     };
     gate.close();
     match ended {

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use wasmtime::component::GuestTaskId;
-use wharf_call::{Failure, Kind};
+use wharf_call::{Exceeded, Failure, Kind};
 
 use super::call::Lost;
 use crate::answer::Answer;
-use crate::epoch::{CpuExceeded, Meter};
+use crate::enforcer::Enforcer;
+use crate::epoch::Meter;
 
 /// The calls that work in one instance.
 ///
@@ -39,8 +40,8 @@ struct Entry {
 }
 
 impl Ledger {
-    pub(crate) fn new(budget: Duration, effects: Arc<AtomicU64>) -> Self {
-        Ledger { calls: Mutex::default(), watch: Meter::new(budget), effects }
+    pub(crate) fn new(enforcer: Arc<Enforcer>, effects: Arc<AtomicU64>) -> Self {
+        Ledger { calls: Mutex::default(), watch: Meter::new(enforcer), effects }
     }
 
     pub(super) fn begin(
@@ -73,7 +74,7 @@ impl Ledger {
     }
 
     /// A tick interrupted the instance while `stack` ran, the current task first.
-    pub(crate) fn tick(&self, stack: &[GuestTaskId]) -> Result<(), CpuExceeded> {
+    pub(crate) fn tick(&self, stack: &[GuestTaskId]) -> Result<(), Exceeded> {
         let spent_ns = self.watch.lap();
         let mut calls = self.calls.lock();
         match calls.iter_mut().find(|call| stack.contains(&call.task)) {

@@ -16,15 +16,17 @@ use wasmtime::component::{
 use wasmtime::{AsContextMut, Store, StoreContextMut};
 use wharf_bindings::handler_0_1::HandlerOnly;
 use wharf_bindings::handler_0_1::wharf::plugin::types as wit;
-use wharf_call::{Body, Failure, Invocation, Kind};
+use wharf_call::{Body, Exceeded, Failure, Invocation, Kind, LimitKey, MemoryUse, Reservation};
 
 use crate::answer::Answer;
+use crate::enforcer::Enforcer;
+use crate::memory::Denied;
 use crate::pipe::{PipeEnd, PipeWriter, Room, pipe};
 use crate::request_body::RequestBody;
 use crate::state::State;
 
-/// The most of a guest's chunk that is copied out at a time.
-const CHUNK_BYTES_MAX: usize = 64 << 10;
+/// Whole bodies up to this are in what an instance is paid for.
+const UNPAID_BYTES_MAX: usize = 64 << 10;
 
 /// What the host adds to a response's fields: the request id, `connection`, `content-length`.
 const HOST_FIELDS: usize = 3;
@@ -60,20 +62,18 @@ pub(super) async fn answer(
     answer: &Answer,
 ) -> wasmtime::Result<()> {
     let (result,) = handle.finish_call_concurrent(accessor, call).await?;
-    accessor.with(|mut access| {
-        let head_bytes_max = access.get().plugin.limits.response_header_bytes;
-        lift_answer(access.as_context_mut(), result, head_bytes_max, answer)
-    })
+    accessor.with(|mut access| lift_answer(access.as_context_mut(), result, answer))
 }
 
 /// Gives what the guest returned, checked; a streamed body is connected to its reader.
 fn lift_answer(
     mut store: StoreContextMut<'_, State>,
     result: Result<wit::Response, wit::Failure>,
-    head_bytes_max: usize,
     answer: &Answer,
 ) -> wasmtime::Result<()> {
-    let lifted = result.map_err(lift_failure).and_then(|response| lift_head(response, head_bytes_max));
+    let enforcer = &*store.data().enforcer;
+    let chunk_bytes_max = enforcer.plugin.limits.chunk_bytes;
+    let lifted = result.map_err(lift_failure).and_then(|response| lift_head(response, enforcer));
     let (head, body) = match lifted {
         Ok(parts) => parts,
         Err(failure) => {
@@ -83,16 +83,35 @@ fn lift_answer(
     };
     match body {
         wit::Body::Empty => answer.whole(head.map(|()| Body::Empty)),
-        wit::Body::Whole(bytes) => answer.whole(head.map(|()| Body::whole(bytes))),
+        wit::Body::Whole(bytes) => match pay_for(bytes, enforcer) {
+            Some(bytes) => answer.whole(head.map(|()| Body::whole(bytes))),
+            None => answer.fail(Denied::Budget.into_failure()),
+        },
         wit::Body::Streamed((bytes, trailers)) => {
             let (writer, reader) = pipe();
             let end = writer.end();
             trailers.pipe(&mut store, Trailers(Some(end)))?;
-            bytes.pipe(&mut store, Chunks(writer))?;
+            bytes.pipe(&mut store, Chunks { writer, chunk_bytes_max })?;
             answer.streamed(head.map(|()| Body::stream(reader)));
         }
     }
     Ok(())
+}
+
+/// A body that the guest has handed over whole is the host's from here to the client: a large one is taken from
+/// the host's budget until then.
+fn pay_for(bytes: Vec<u8>, enforcer: &Enforcer) -> Option<Bytes> {
+    struct Paid(Vec<u8>, #[expect(dead_code, reason = "held for its drop")] Reservation);
+    impl AsRef<[u8]> for Paid {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    if bytes.len() <= UNPAID_BYTES_MAX {
+        return Some(bytes.into());
+    }
+    let paid = enforcer.berth.ports.memory.reserve(MemoryUse::Bodies, bytes.len() as u64)?;
+    Some(Bytes::from_owner(Paid(bytes, paid)))
 }
 
 fn lower_fields(headers: &HeaderMap) -> wit::Fields {
@@ -139,7 +158,7 @@ fn lift_failure(failure: wit::Failure) -> Failure {
 }
 
 /// Checks all that makes a response valid HTTP before any of it is sent.
-fn lift_head(response: wit::Response, head_bytes_max: usize) -> Result<(Response<()>, wit::Body), Failure> {
+fn lift_head(response: wit::Response, enforcer: &Enforcer) -> Result<(Response<()>, wit::Body), Failure> {
     let invalid = |what: String| {
         Failure::new(Kind::InvalidResponse, "the plugin's response is not valid HTTP").with_private(what)
     };
@@ -147,11 +166,10 @@ fn lift_head(response: wit::Response, head_bytes_max: usize) -> Result<(Response
         return Err(invalid(format!("status {} is not within 200 to 599", response.status)));
     }
     let bytes: usize = response.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
-    if bytes > head_bytes_max {
-        return Err(Failure::new(Kind::ResponseTooLarge, Kind::ResponseTooLarge.title()).with_private(
-            format!("{bytes} bytes of header fields; limits.response_headers allows {head_bytes_max}"),
-        ));
-    }
+    enforcer
+        .check(LimitKey::ResponseHeaderCount, response.headers.len() as u64)
+        .and_then(|()| enforcer.check(LimitKey::ResponseHeaders, bytes as u64))
+        .map_err(Exceeded::into_failure)?;
     let headers = lift_fields(response.headers).map_err(&invalid)?;
     if let wit::Body::Whole(body) = &response.body
         && let Some(length) = headers.get(header::CONTENT_LENGTH)
@@ -229,7 +247,11 @@ impl StreamProducer<State> for Upload {
 }
 
 /// The bytes of a response on their way out of the guest.
-struct Chunks(PipeWriter);
+struct Chunks {
+    writer: PipeWriter,
+    /// The most that is copied out at a time.
+    chunk_bytes_max: usize,
+}
 
 impl StreamConsumer<State> for Chunks {
     type Item = u8;
@@ -241,14 +263,14 @@ impl StreamConsumer<State> for Chunks {
         source: Source<'_, u8>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        match self.0.poll_room(cx) {
+        match self.writer.poll_room(cx) {
             Poll::Ready(Room::Gone) => Poll::Ready(Ok(StreamResult::Dropped)),
             Poll::Ready(Room::Free) => {
                 let mut source = source.as_direct(store);
                 let bytes = source.remaining();
-                let count = bytes.len().min(CHUNK_BYTES_MAX);
+                let count = bytes.len().min(self.chunk_bytes_max);
                 if count > 0 {
-                    self.0.put(Bytes::copy_from_slice(&bytes[..count]));
+                    self.writer.put(Bytes::copy_from_slice(&bytes[..count]));
                     source.mark_read(count);
                 }
                 Poll::Ready(Ok(StreamResult::Completed))

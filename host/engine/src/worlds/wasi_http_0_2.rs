@@ -24,10 +24,14 @@ pub(super) fn begin(
     request: Request<RequestBody>,
     answer: Answer,
 ) -> wasmtime::Result<Begun> {
+    let meter = store.data().meter.clone();
     let mut view = store.data_mut().http();
     let request = view.new_incoming_request(Scheme::Http, request.map(|body| body.map_err(to_wasi)))?;
     let out = view.new_response_outparam_from_callback(move |response| match response {
-        Ok(response) => answer.streamed(response.map(|body| Body::stream(body.map_err(from_wasi)))),
+        Ok(response) => match meter.enforcer().check_response_headers(response.headers()) {
+            Ok(()) => answer.streamed(response.map(|body| Body::stream(body.map_err(from_wasi)))),
+            Err(exceeded) => answer.fail(exceeded.into_failure()),
+        },
         Err(code) => answer.fail(
             Failure::new(Kind::GuestFailed, "the plugin failed")
                 .with_private(format!("the handler set the error code {code:?}")),

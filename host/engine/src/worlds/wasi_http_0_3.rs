@@ -64,7 +64,12 @@ pub(super) async fn answer(
                 let response = access.get().http().table.delete(response)?;
                 response.into_http_with_getter(access.as_context_mut(), received, State::http)
             })?;
-            answer.streamed(response.map(|body| Body::stream(body.map_err(from_wasi))));
+            let checked =
+                accessor.with(|mut access| access.get().enforcer.check_response_headers(response.headers()));
+            match checked {
+                Ok(()) => answer.streamed(response.map(|body| Body::stream(body.map_err(from_wasi)))),
+                Err(exceeded) => answer.fail(exceeded.into_failure()),
+            }
         }
         (Err(code),) => answer.fail(lift_failure(&code)),
     }

@@ -24,7 +24,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use wharf_call::ports::Account;
-use wharf_call::{Body, BoxFuture, Failure, HttpService, Invocation, Kind, Memory, Reservation};
+use wharf_call::{Body, BoxFuture, Failure, HttpService, Invocation, Kind, Memory, MemoryUse, Reservation};
 
 use crate::{Config, Gateway, Listener, RoutePattern, RouteSpec, RouteTable, Routes};
 
@@ -86,7 +86,7 @@ impl Account for Room {
 struct Budget(Arc<Room>);
 
 impl Memory for Budget {
-    fn reserve(&self, bytes: u64) -> Option<Reservation> {
+    fn reserve(&self, _: MemoryUse, bytes: u64) -> Option<Reservation> {
         Reservation::new(self.0.clone(), bytes)
     }
 }

@@ -12,6 +12,7 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::{TcpListener, TcpStream};
+use wharf_call::limits::RefuseAll;
 use wharf_call::{Body, BoxFuture, Deadline, Egress, EgressCode, EgressLimits, EgressOptions, Failure, Kind};
 
 use super::setting::{
@@ -238,7 +239,9 @@ async fn a_resolver_that_hangs_is_a_timeout() {
         }
     }
     let upstream = Upstream::new(Config::default(), Arc::new(Endless)).with_resolver(Arc::new(Hangs));
-    let egress = upstream.plugin("notes", grants(&["http://a.test"]), EgressLimits::default()).unwrap();
+    let egress = upstream
+        .plugin("notes", grants(&["http://a.test"]), EgressLimits::default(), RefuseAll::shared())
+        .unwrap();
     let hurry = EgressOptions { connect_timeout: SOON, ..EgressOptions::default() };
     assert_eq!(code(&egress, get("http://a.test/"), hurry).await, Err(EgressCode::DnsTimeout));
 }

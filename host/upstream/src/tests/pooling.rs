@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use tokio::io::AsyncReadExt;
 use tokio::sync::{Semaphore, mpsc};
-use wharf_call::{Body, Egress, EgressCode, EgressLimits, EgressOptions, Memory, Reservation};
+use wharf_call::limits::RefuseAll;
+use wharf_call::{Body, Egress, EgressCode, EgressLimits, EgressOptions, Memory, MemoryUse, Reservation};
 
 use super::setting::{
     Names, SOON, Server, answer, code, egress_to, fetch, get, grants, limited, read, read_head, text,
@@ -103,13 +104,15 @@ async fn what_the_peer_may_have_taken_is_repeated_only_where_that_is_harmless() 
 async fn without_memory_in_the_host_there_is_no_connection() {
     struct Full;
     impl Memory for Full {
-        fn reserve(&self, _: u64) -> Option<Reservation> {
+        fn reserve(&self, _: MemoryUse, _: u64) -> Option<Reservation> {
             None
         }
     }
     let server = Server::echo().await;
     let upstream = Upstream::new(Config::default(), Arc::new(Full));
-    let egress = upstream.plugin("notes", grants(&[server.origin()]), EgressLimits::default()).unwrap();
+    let egress = upstream
+        .plugin("notes", grants(&[server.origin()]), EgressLimits::default(), RefuseAll::shared())
+        .unwrap();
     let refused = code(&egress, get(server.origin()), EgressOptions::default()).await;
     assert_eq!(refused, Err(EgressCode::ConnectionLimitReached));
     assert_eq!(server.accepted(), 0);

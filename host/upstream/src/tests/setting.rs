@@ -18,10 +18,11 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use wharf_call::limits::RefuseAll;
 use wharf_call::ports::Account;
 use wharf_call::{
     Body, BoxFuture, Egress, EgressCode, EgressError, EgressGrants, EgressLimits, EgressOptions, Failure,
-    Kind, Memory, OriginGrant, Reservation,
+    Kind, Memory, MemoryUse, OriginGrant, Reservation,
 };
 
 use crate::{Config, PluginEgress, Resolve, Upstream};
@@ -188,7 +189,7 @@ impl Account for Endless {
 }
 
 impl Memory for Endless {
-    fn reserve(&self, bytes: u64) -> Option<Reservation> {
+    fn reserve(&self, _: MemoryUse, bytes: u64) -> Option<Reservation> {
         Reservation::new(Arc::new(Endless), bytes)
     }
 }
@@ -213,7 +214,7 @@ pub(super) fn egress(lines: &[impl AsRef<str>], names: Arc<Names>) -> PluginEgre
 }
 
 pub(super) fn limited(lines: &[impl AsRef<str>], names: Arc<Names>, limits: EgressLimits) -> PluginEgress {
-    upstream(names, Vec::new()).plugin("notes", grants(lines), limits).unwrap()
+    upstream(names, Vec::new()).plugin("notes", grants(lines), limits, RefuseAll::shared()).unwrap()
 }
 
 /// A plugin that may call the server by its address.

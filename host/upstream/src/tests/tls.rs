@@ -11,6 +11,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
+use wharf_call::limits::RefuseAll;
 use wharf_call::{Body, Egress, EgressCode, EgressLimits, EgressOptions, Failure};
 
 use super::calls::Failing;
@@ -65,8 +66,9 @@ impl Authority {
         let origin = format!("https://api.test:{}", server.address.port());
         let names = Names::new(&[("api.test", "127.0.0.1")]);
         let grants = grants(&[format!("private {origin}")]);
-        let egress =
-            upstream(names, self.pem.clone()).plugin("notes", grants, EgressLimits::default()).unwrap();
+        let egress = upstream(names, self.pem.clone())
+            .plugin("notes", grants, EgressLimits::default(), RefuseAll::shared())
+            .unwrap();
         (egress, origin)
     }
 }
@@ -198,7 +200,14 @@ async fn a_peer_without_tls_is_a_protocol_error() {
 #[test]
 fn an_https_grant_without_any_authority_is_refused_when_the_plugin_is_prepared() {
     let upstream = upstream(Names::new(&[]), Vec::new());
-    let error = upstream.plugin("notes", grants(&["https://a.test"]), EgressLimits::default()).err().unwrap();
+    let error = upstream
+        .plugin("notes", grants(&["https://a.test"]), EgressLimits::default(), RefuseAll::shared())
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("ca-certificates"), "{error}");
-    assert!(upstream.plugin("notes", grants(&["http://a.test"]), EgressLimits::default()).is_ok());
+    assert!(
+        upstream
+            .plugin("notes", grants(&["http://a.test"]), EgressLimits::default(), RefuseAll::shared())
+            .is_ok()
+    );
 }

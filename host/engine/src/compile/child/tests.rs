@@ -16,7 +16,7 @@ impl Account for Room {
 }
 
 impl Memory for Room {
-    fn reserve(&self, bytes: u64) -> Option<Reservation> {
+    fn reserve(&self, _: MemoryUse, bytes: u64) -> Option<Reservation> {
         Reservation::new(Arc::new(Room(self.0)), bytes)
     }
 }
