@@ -120,7 +120,11 @@ impl ResponseBody {
                 self.meter.progress();
                 let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
                 let ResponseBody { tally, meter, .. } = &mut *self;
-                match tally.add(bytes, meter.enforcer()) {
+                let enforcer = meter.enforcer();
+                // Trailers are fields of the response as those of its head are.
+                let fields =
+                    frame.trailers_ref().map_or(Ok(()), |fields| enforcer.check_response_headers(fields));
+                match fields.and_then(|()| tally.add(bytes, enforcer)) {
                     Ok(()) => return Poll::Ready(Some(Ok(frame))),
                     Err(exceeded) => Err(exceeded.into_failure()),
                 }
