@@ -29,8 +29,9 @@ pub(super) const NOT_UNDERSTOOD: u8 = 3;
 const ADDRESS_SPACE_BYTES: u64 = 4 << 30;
 /// Three that the host gives, and a few to spare.
 const FILES_MAX: u64 = 16;
-/// A tenth of a processor beside a busy thread of the host; all of one that nobody else wants.
-const NICENESS: i32 = 10;
+/// A quarter of a processor beside a busy thread of the host; all of one that nobody else wants. Less, and a host without
+/// time to spare would not get a new generation within `compile_time`.
+const NICENESS: i32 = 5;
 
 /// Compiles for the host that has started this process: see [`CompileCommand`](crate::CompileCommand). It
 /// reads its job from standard input and writes the code to standard output; what is wrong goes to standard
