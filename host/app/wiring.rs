@@ -59,7 +59,7 @@ impl Host {
         let outbound = Arc::new(Upstream::new(wharf_upstream::Config::default(), memory.clone()));
         let ports = Ports { memory: memory.clone(), outbound, key_value: buckets.clone() };
         let engine = EngineConfig {
-            compile_command: Some(compile_worker::command()),
+            compile_command: compile_worker::command(),
             core_dumps_dir: data.join("cores"),
             ..manifest.engine.clone()
         };
