@@ -68,6 +68,12 @@ pub(crate) fn machine() -> String {
     format!("{name}, {cores} cores")
 }
 
+/// How many threads have wanted a core in the last minute, from `/proc/loadavg`: on a machine at rest, nearly none.
+pub(crate) fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().unwrap_or("unknown").to_owned()
+}
+
 fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }

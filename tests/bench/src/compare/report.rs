@@ -44,6 +44,8 @@ pub(crate) struct Rounds {
 pub(crate) struct Report {
     machine: String,
     commit: String,
+    /// Before anything was started: what else ran on the machine.
+    load_average: String,
     rounds: usize,
     seconds_per_measurement: f64,
     pub(crate) seconds_taken: u64,
@@ -76,6 +78,7 @@ impl Report {
         Report {
             machine: programs::machine(),
             commit: programs::commit(),
+            load_average: programs::load_average(),
             rounds,
             seconds_per_measurement: measured.as_secs_f64(),
             seconds_taken: 0,
@@ -92,11 +95,12 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { machine, commit, rounds, seconds_per_measurement, seconds_taken, .. } = self;
+        let Report { machine, commit, load_average, rounds, seconds_per_measurement, seconds_taken, .. } =
+            self;
         writeln!(
             f,
-            "{machine}; commit {commit}; wasmtime {}. {rounds} rounds of {seconds_per_measurement} s for each contender, \
-             {seconds_taken} s in all. Medians over the rounds, with the lowest and the highest in brackets.\n",
+            "{machine}, load average {load_average} before; commit {commit}; wasmtime {}. {rounds} rounds of \
+             {seconds_per_measurement} s for each contender, {seconds_taken} s in all. Medians over the rounds, with the lowest and the highest in brackets.\n",
             programs::WASMTIME_VERSION,
         )?;
         goals::write(self, f)?;
