@@ -29,7 +29,10 @@ const LIMITS: &str = "memory = \"16MiB\"\ncpu = \"60ms\"\nwall = \"5s\"\nstream_
      response_body = \"1MiB\"\n";
 
 /// What the host may use up: a connection whose body is stuck is closed soon.
-const HOST: &str = "[memory]\ntotal = \"256MiB\"\n[http]\nbody_progress_timeout = \"1s\"\n";
+const HOST: &str = "[memory]\ntotal = \"768MiB\"\n[http]\nbody_progress_timeout = \"1s\"\n";
+
+/// `[engine]` of the host: what it takes to compile a good plugin, and not much more.
+const ENGINE: &str = "compile_memory = \"256MiB\"";
 
 /// An attack has ended by then, load or request, on a busy machine.
 const ATTACK: Duration = Duration::from_secs(20);
@@ -37,7 +40,8 @@ const ATTACK: Duration = Duration::from_secs(20);
 /// Right after an attack, a good request is answered within this.
 const GOOD: Duration = Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 5 });
 
-/// What the host may have resident, whatever the zoo does: `[memory] total` and what it has beside it.
+/// What the host may have resident, whatever the zoo does. It is less than `[memory] total`, of which a part is for
+/// the processes that compile, and for what was promised to instances and is not used.
 const CEILING_BYTES: u64 = 512 << 20;
 
 /// No line of the log is longer, whatever a guest wants to have said in it.
@@ -156,7 +160,7 @@ async fn cages(animals: &[Animal], one_core: bool) -> Host {
         }
     }
     manifest += &format!("[plugin.{CAGE}.limits]\n{LIMITS}");
-    let mut builder = host(&manifest);
+    let mut builder = host(&manifest).engine(ENGINE);
     for animal in animals.iter().filter(|animal| !animal.is_refused()) {
         builder = builder.file(&format!("{}.wasm", animal.name), animal.component());
     }

@@ -1,3 +1,3 @@
 ;; attacks: the compiler's memory: two hundred tables of a thousand branches
-;; expect: 500 guest_trapped
+;; expect: refused compile "[engine] compile_memory"
 ;; generate: branches 200

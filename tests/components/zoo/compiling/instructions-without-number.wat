@@ -1,3 +1,3 @@
-;; attacks: the compiler's memory: one function of thirty thousand steps
-;; expect: 500 guest_trapped
-;; generate: instructions 30000
+;; attacks: the compiler's memory: one function of a hundred and fifty thousand steps
+;; expect: refused compile "[engine] compile_memory"
+;; generate: instructions 150000
