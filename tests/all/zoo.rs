@@ -37,8 +37,10 @@ const ENGINE: &str = "compile_memory = \"256MiB\"";
 /// An attack has ended by then, load or request, on a busy machine.
 const ATTACK: Duration = Duration::from_secs(20);
 
-/// Right after an attack, a good request is answered within this.
-const GOOD: Duration = Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 5 });
+/// Right after an attack, a good request is answered within this: always, and half of the times. A debug build shares
+/// its machine with compilers, which may keep it waiting for seconds.
+const GOOD: Duration = Duration::from_millis(if cfg!(debug_assertions) { 5_000 } else { 5 });
+const GOOD_MEDIAN: Duration = Duration::from_millis(if cfg!(debug_assertions) { 100 } else { 2 });
 
 /// What the host may have resident, whatever the zoo does. It is less than `[memory] total`, of which a part is for
 /// the processes that compile, and for what was promised to instances and is not used.
@@ -187,17 +189,20 @@ impl Visit {
     async fn end(self, beside: Report) {
         let Visit { host, good, mut wrong, mut waits } = self;
         waits.sort_unstable();
+        let median = waits[waits.len() / 2];
         let resident = process::rss_bytes_max(host.pid());
         println!(
-            "after each attack, a good request: median {:?}, longest {:?}; beside them, {} requests: p99 {:?}, longest \
+            "after each attack, a good request: median {median:?}, longest {:?}; beside them, {} requests: p99 {:?}, longest \
              {:?}; resident at most {} MiB",
-            waits[waits.len() / 2],
             waits[waits.len() - 1],
             beside.sent,
             beside.percentile(99),
             beside.latency_max,
             resident >> 20,
         );
+        if median > GOOD_MEDIAN {
+            wrong.push(format!("half of the times, a neighbour waited {median:?} or longer"));
+        }
         if !beside.failures.is_empty() || beside.answers.len() != 1 {
             wrong.push(format!("beside the attacks: {:?} {:?}", beside.failures, beside.answers));
         }

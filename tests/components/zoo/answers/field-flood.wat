@@ -1,5 +1,5 @@
 ;; attacks: the table of header fields, which has room for 32,768: forty thousand fields of two bytes
-;; expect: 502 invalid_response
+;; expect: 502 response_too_large
 ;; limits: response_headers = "1MiB"
 (data (i32.const 256) "\00\00\00\00\c8\00\00\00\00\00\01\00\40\9c\00\00\00\00\00\00")
 (func $attack (param i32) (result i32)
