@@ -61,14 +61,13 @@ impl Connector {
         Ok(Place { _permit: permit, memory })
     }
 
-    /// What the peer's header fields are held to: their bytes, and how many they are.
+    /// What the peer's header fields are held to while they are read: their bytes, and how many they are. The
+    /// number that the plugin may have is looked at when they are there: hyper does not say which one it was.
     fn header_bounds(&self) -> (usize, usize) {
-        let bound =
-            |key, value: usize| usize::try_from(self.guard.bound(key, value as u64)).unwrap_or(usize::MAX);
-        (
-            bound(LimitKey::HttpResponseHeaders, self.limits.response_header_bytes_max),
-            bound(LimitKey::HttpResponseHeaderCount, self.limits.response_header_count_max),
-        )
+        let bytes = self.limits.response_header_bytes_max as u64;
+        let bytes = self.guard.bound(LimitKey::HttpResponseHeaders, bytes);
+        let narrow = |bound: u64| usize::try_from(bound).unwrap_or(usize::MAX);
+        (narrow(bytes), narrow(LimitKey::HttpResponseHeaderCount.ceiling()))
     }
 
     /// Whether the manifest grants requests to `destination` at all.
