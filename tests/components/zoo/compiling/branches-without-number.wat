@@ -1,3 +1,3 @@
-;; attacks: the compiler's memory: two hundred tables of a thousand branches
+;; attacks: the compiler's memory: a thousand tables of a thousand branches
 ;; expect: refused compile "[engine] compile_memory"
-;; generate: branches 200
+;; generate: branches 1000
