@@ -3,7 +3,7 @@
 //! An instance takes one of `pool.max` places for as long as it exists, whether it works or idles. So the warm
 //! path asks nobody but the idle instances: it takes the one that was given back last, which is the warmest, from
 //! the shard of its own thread, and gives it back there. No lock and no counter of that path is one that a
-//! second core waits for; only who finds its shard empty looks into the others. Measured in
+//! second core waits for; only who finds its shard empty looks into the others. Compared with simpler pools by
 //! `benches/pool.rs`.
 //!
 //! Who finds neither an idle instance nor a free place waits in one bounded queue. Whatever becomes free goes to
