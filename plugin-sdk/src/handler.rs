@@ -10,7 +10,7 @@ use crate::{Context, Failure, IntoResponse, Request, Response, Result, Router, r
 /// A handler with state: what [`#[wharf::handler]`](macro@crate::handler) makes of an `async fn`, written out.
 ///
 /// The host makes an instance of the plugin, calls [`start`](Handler::start) once, and then
-/// [`handle`](Handler::handle) for each request, one at a time. It keeps the instance and its memory between
+/// [`handle`](Handler::handle) for each request, one at a time unless the manifest sets `pool.concurrency`. It keeps the instance and its memory between
 /// calls, makes more instances when it needs them, and replaces them after a number of calls, so a field of
 /// the handler is a cache, not a database.
 ///
