@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::Request;
 use http_body::{Body as _, Frame, SizeHint};
 use parking_lot::Mutex;
 use wasmtime_wasi_http::Error as HttpError;
@@ -44,8 +45,10 @@ impl Drop for BodyHold {
 }
 
 impl RequestBody {
-    /// Refuses what is known to be too large, before anything is done for it.
-    pub(crate) fn check(body: &Body, enforcer: &Enforcer) -> Result<(), Failure> {
+    /// Refuses a request of which fields or body are known to be too large, before anything is done for it.
+    pub(crate) fn check(request: &Request<Body>, enforcer: &Enforcer) -> Result<(), Failure> {
+        enforcer.check_request_headers(request.headers()).map_err(Exceeded::into_failure)?;
+        let body = request.body();
         // What is observed is counted once, when a stream turns out to be as long as it says.
         if matches!(body, Body::Stream(_)) && enforcer.observes(LimitKey::RequestBody) {
             return Ok(());

@@ -3,11 +3,12 @@
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::time::Duration;
 
 use wharf_call::ports::{Refusal, Stage};
+use wharf_call::units::{show_duration_ms, show_size};
 
 use super::job::Bounds;
+use crate::limits::millis;
 
 /// Why there is no code.
 #[derive(Debug)]
@@ -40,8 +41,8 @@ impl Failed {
             Failed::Start(error) => format!("the process that compiles cannot be used: {error}"),
             Failed::Time => {
                 let time = bounds.time;
-                let line = format!("compile_time = {:?}", show_duration(time * 2));
-                more("takes longer", "compile_time", &show_duration(time), &line)
+                let line = format!("compile_time = {:?}", show_duration_ms(millis(time * 2)));
+                more("takes longer", "compile_time", &show_duration_ms(millis(time)), &line)
             }
             Failed::Memory => {
                 let bytes = bounds.memory_bytes;
@@ -91,25 +92,10 @@ fn signal_name(signal: i32) -> String {
     known.map_or_else(|| format!("signal {signal}"), |(_, name)| (*name).to_owned())
 }
 
-/// As a manifest has it: the largest unit that it is a multiple of.
-fn show_size(bytes: u64) -> String {
-    let units = [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
-    let (name, factor) =
-        units.into_iter().find(|(_, factor)| bytes.is_multiple_of(*factor)).unwrap_or(("B", 1));
-    format!("{}{name}", bytes / factor)
-}
-
-/// As a manifest has it.
-fn show_duration(duration: Duration) -> String {
-    match duration.as_millis() {
-        ms if ms.is_multiple_of(60_000) => format!("{}m", ms / 60_000),
-        ms if ms.is_multiple_of(1_000) => format!("{}s", ms / 1_000),
-        ms => format!("{ms}ms"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const BOUNDS: Bounds = Bounds { time: Duration::from_secs(60), memory_bytes: 2 << 30, threads: 1 };

@@ -24,8 +24,7 @@ pub(crate) async fn call(
     mut invocation: Invocation,
 ) -> Result<Response<Body>, Failure> {
     let enforcer = &generation.enforcer;
-    enforcer.check_request_headers(request.headers()).map_err(Exceeded::into_failure)?;
-    RequestBody::check(request.body(), enforcer)?;
+    RequestBody::check(&request, enforcer)?;
     let due = Due::begin(invocation.deadline, enforcer);
     invocation.deadline = due.deadline();
     let Some(seats) = &generation.seats else {
