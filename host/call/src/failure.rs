@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::Value;
+
 /// Why something that was asked for did not happen.
 ///
 /// The public text goes to the client, the private one to the log; they are never mixed. How a failure
@@ -18,6 +20,7 @@ struct Inner {
     guest_kind: Option<String>,
     allow: Option<String>,
     retry_after_s: Option<u32>,
+    error: Option<Value>,
 }
 
 /// Who caused a failure.
@@ -173,6 +176,7 @@ impl Failure {
             guest_kind: None,
             allow: None,
             retry_after_s: None,
+            error: None,
         }))
     }
 
@@ -199,6 +203,28 @@ impl Failure {
             failure.0.guest_kind = Some(kind.to_owned());
         }
         failure
+    }
+
+    /// A failure that a function's contract declares. Its kind is `kind`, or the one that is called `name`, or
+    /// `unprocessable`; `name` stays visible. It is an answer, which another try would not change.
+    pub(crate) fn declared(
+        kind: Option<Kind>,
+        name: Option<&str>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let named = || name.and_then(Kind::from_name).filter(|kind| kind.status() < 500);
+        let kind = kind.or_else(named).unwrap_or(Kind::Unprocessable);
+        let mut failure = Failure::new(kind, message).with_origin(Origin::Guest);
+        failure.0.retry = Retry::Useless;
+        failure.0.guest_kind = name.filter(|name| *name != kind.name()).map(str::to_owned);
+        failure
+    }
+
+    /// Adds the error that the plugin returned, of the type that its contract declares.
+    #[must_use]
+    pub fn with_error(mut self, error: Value) -> Self {
+        self.0.error = Some(error);
+        self
     }
 
     /// The most of a private text that is kept, in bytes: it may quote a guest, and guests have much to say.
@@ -275,6 +301,11 @@ impl Failure {
     /// The value of the `Allow` header.
     pub fn allow(&self) -> Option<&str> {
         self.0.allow.as_deref()
+    }
+
+    /// The error that the plugin returned, of the type that its contract declares.
+    pub fn error(&self) -> Option<&Value> {
+        self.0.error.as_ref()
     }
 
     /// The value of the `Retry-After` header, in seconds.

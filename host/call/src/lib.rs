@@ -1,7 +1,7 @@
 //! The words that the parts of the host share, and the ports that they offer each other.
 //!
 //! A gateway, a door or an admin page talks about an [`Invocation`], gets back a response or a
-//! [`Failure`], and reaches a plugin through [`HttpService`]. None of them knows how a plugin is run.
+//! [`Failure`], and reaches a plugin through [`HttpService`] or, in typed values, through [`Service`]. None of them knows how a plugin is run.
 //!
 //! This crate deliberately does not: depend on wasmtime or on any other crate of the host, do I/O, start
 //! tasks, or read the clock on its own beyond [`Deadline`].
@@ -18,8 +18,11 @@ mod invocation;
 mod key_value;
 pub mod limits;
 pub mod ports;
+mod schema;
+pub mod service;
 mod trace;
 pub mod units;
+mod value;
 
 pub use body::{Body, StreamBody};
 pub use deadline::Deadline;
@@ -31,5 +34,11 @@ pub use failure::{Failure, Kind, Origin, Retry};
 pub use invocation::{Caller, Invocation, RequestId, TRACEPARENT, X_REQUEST_ID};
 pub use key_value::{Change, KEY_BYTES_MAX, KeyPage, KeyValue, KeyValueError, Swap};
 pub use limits::{Exceeded, LimitAction, LimitGuard, LimitKey, LimitSet};
-pub use ports::{BoxFuture, Control, HttpService, Memory, MemoryUse, Reservation};
+pub use ports::{BoxFuture, Control, HttpService, Memory, MemoryUse, Refused, Reservation};
+pub use schema::{
+    Case, Docs, Field, Flow, Function, FunctionId, Interface, Output, Package, Schema, Type, TypeDef, TypeId,
+    TypeKind,
+};
+pub use service::{Call, Door, Reply, Service, ValueStream};
 pub use trace::TraceContext;
+pub use value::Value;

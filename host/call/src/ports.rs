@@ -33,7 +33,17 @@ pub trait HttpService: Send + Sync + 'static {
         request: Request<Body>,
         invocation: Invocation,
     ) -> BoxFuture<'a, Result<Response<Body>, Failure>>;
+
+    /// How it tells a client of a failure that happened before [`HttpService::call`], or that `call` returned. `None`, which
+    /// is the default, is the gateway's problem document.
+    fn refuse(&self, _failure: &Failure, _request_id: &str) -> Option<Response<Body>> {
+        None
+    }
 }
+
+/// An extension of a response that tells the client of a failure in a form of its own: for the log and the metrics.
+#[derive(Clone, Debug)]
+pub struct Refused(pub Failure);
 
 /// The host-wide account of memory that grows with load. Implemented by `wharf-budget`.
 pub trait Memory: Send + Sync + 'static {
