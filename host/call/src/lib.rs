@@ -22,6 +22,7 @@ mod schema;
 pub mod service;
 mod trace;
 pub mod units;
+pub mod upgrade;
 mod value;
 
 pub use body::{Body, StreamBody};
@@ -41,4 +42,5 @@ pub use schema::{
 };
 pub use service::{Call, Door, Reply, Service, ValueStream};
 pub use trace::TraceContext;
+pub use upgrade::{Upgrade, UpgradeOffer};
 pub use value::Value;

@@ -7,5 +7,8 @@
 //!
 //! The mapping is `MAPPING.md`. Start with [`names`], then [`errors`].
 
+pub mod body;
+pub mod call;
 pub mod errors;
 pub mod names;
+pub mod websocket;
