@@ -13,6 +13,8 @@
 //! | body `kind`      | the kind, or the plugin's own where it chose one that is not in the list           |
 //! | body `request_id`| what to ask the operator about                                                     |
 //!
+//! A service may have a form of its own (`HttpService::refuse`), as gRPC and GraphQL do.
+//!
 //! The private text goes to the log: at `warn` for a 5xx, at `info` when a plugin explained a 4xx.
 
 use std::fmt::Write;
@@ -20,7 +22,7 @@ use std::fmt::Write;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
-use wharf_call::{Body, Failure};
+use wharf_call::{Body, Failure, Refused};
 
 use crate::exchange::Exchange;
 use crate::response::{self, ResponseBody};
@@ -30,7 +32,12 @@ const DETAIL_BYTES_MAX: usize = 1024;
 /// Answers with `failure` and logs what the client is not told.
 pub(crate) fn deliver(failure: Failure, mut exchange: Exchange) -> Response<ResponseBody> {
     exchange.failed(&failure);
-    let mut response = Response::new(Body::Whole(document(&failure, exchange.request_id().as_str())));
+    let id = exchange.request_id();
+    if let Some(mut response) = exchange.target().and_then(|target| target.refuse(&failure, id.as_str())) {
+        response.extensions_mut().remove::<Refused>(); // it has been logged
+        return response::deliver_checked(response, exchange);
+    }
+    let mut response = Response::new(Body::Whole(document(&failure, id.as_str())));
     *response.status_mut() =
         StatusCode::from_u16(failure.kind().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
