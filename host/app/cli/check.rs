@@ -50,6 +50,11 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failed> {
 /// Warnings of the manifest, routes that are ambiguous, and components that would not load.
 fn problems(manifest: &Manifest, components: &[ComponentReport]) -> Diagnostics {
     let mut problems = manifest.warnings.clone();
+    let handles = |name: &str| {
+        let report = components.iter().find(|report| report.plugin == name);
+        report.and_then(|report| report.found.as_ref().ok()).is_some_and(|found| found.world.is_none())
+    };
+    problems.extend(manifest.idle_plugins(handles));
     problems.extend(routes(manifest).err().into_iter().flatten());
     problems.extend(components.iter().filter_map(|report| {
         let refusal = report.found.as_ref().err()?;
