@@ -21,6 +21,7 @@ pub mod ports;
 mod schema;
 pub mod service;
 mod trace;
+mod type_text;
 pub mod units;
 mod value;
 
@@ -41,4 +42,5 @@ pub use schema::{
 };
 pub use service::{Call, Door, Reply, Service, ValueStream};
 pub use trace::TraceContext;
+pub use type_text::TypeText;
 pub use value::Value;
