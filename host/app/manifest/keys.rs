@@ -192,6 +192,7 @@ pub(super) const KEYS: &[Key] = keys! {
         "resources": Count(16, 100_000), "10000", "Handles to resources within one instance, its own included.";
         "streams": Count(16, 100_000), "10000", "Streams, futures and tasks of one instance at once.";
         "hostcall_bytes": Size(64 * KIB, 4 * GIB), "\"16MiB\"", "What one call between plugin and host may copy out of the plugin: a whole body, a line, a value.";
+        "argument_bytes": Size(64 * KIB, GIB), "\"16MiB\"", "The arguments of one typed call, or one item that its caller streams, as the host holds them on their way into the plugin: 64 bytes for every number, text or byte of a `list<u8>`, and twice the length of texts. For large bytes, `stream<u8>` is the better type.";
         "random_bytes": Size(64, 16 * MIB), "\"1MiB\"", "Random bytes that one call may ask for.";
         "chunk_bytes": Size(4 * KIB, MIB), "\"64KiB\"", "What the host takes of a stream at a time; two such pieces wait at most.";
         "log_line": Size(64, 64 * KIB), "\"4KiB\"", "One line of the plugin's output; the rest of a longer one is the next line.";

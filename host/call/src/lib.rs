@@ -21,6 +21,7 @@ pub mod ports;
 mod schema;
 pub mod service;
 mod trace;
+mod type_text;
 pub mod units;
 pub mod upgrade;
 mod value;
@@ -42,5 +43,6 @@ pub use schema::{
 };
 pub use service::{Call, Door, Reply, Service, ValueStream};
 pub use trace::TraceContext;
+pub use type_text::TypeText;
 pub use upgrade::{Upgrade, UpgradeOffer};
 pub use value::Value;
