@@ -60,11 +60,11 @@ pub(crate) struct GraphqlEntry {
     pub(crate) directives_max: usize,
     /// How many tokens a document has.
     pub(crate) tokens_max: usize,
-    /// How many operations one request has.
+    /// How many operations one request has; 0 refuses lists.
     pub(crate) batch_max: usize,
     /// How many keys one call of a link has.
     pub(crate) link_batch_max: usize,
-    /// Documents by the name that clients use instead.
+    /// Documents that clients send by their digest, by names of the operator's.
     pub(crate) documents: BTreeMap<String, String>,
     /// Whether nothing but those is run.
     pub(crate) documents_only: bool,
@@ -80,8 +80,8 @@ impl Default for GraphqlEntry {
             aliases_max: 100,
             directives_max: 50,
             tokens_max: 10_000,
-            batch_max: 10,
-            link_batch_max: 100,
+            batch_max: 0,
+            link_batch_max: 1_000,
             documents: BTreeMap::new(),
             documents_only: false,
         }

@@ -234,9 +234,9 @@ pub(super) const KEYS: &[Key] = keys! {
         "aliases": Count(0, 10_000), "100", "How many aliases a document has.";
         "directives": Count(0, 10_000), "50", "How many directives a document has.";
         "tokens": Count(10, 1_000_000), "10000", "How many tokens a document has.";
-        "batch": Count(1, 1_000), "10", "How many operations one request has.";
-        "link_batch": Count(1, 10_000), "100", "How many keys one call of a `[[link]]` gets; more are several calls.";
-        "documents": TextTable, "none" e.g. "{ users = \"{ users { id } }\" }", "Queries that clients may send by name or SHA-256.";
+        "batch": Count(0, 1_000), "0", "How many operations one request may have in a list; 0 refuses lists.";
+        "link_batch": Count(1, 10_000), "1000", "How many keys one call of a `[[link]]` gets; more are several calls.";
+        "documents": TextTable, "none" e.g. "{ users = \"{ users { id } }\" }", "Queries that clients may send by their SHA-256, each under a name of yours.";
         "documents_only": Flag, "false", "Runs nothing but `documents`.";
     }
     "link" {
