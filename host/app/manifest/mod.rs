@@ -17,7 +17,6 @@ mod read;
 mod restart;
 mod section;
 mod source;
-mod suggest;
 mod syntax;
 mod units;
 

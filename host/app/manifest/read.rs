@@ -22,7 +22,7 @@ use wharf_telemetry::{LogConfig, LogFormat};
 use super::diagnostic::Diagnostics;
 use super::section::{Found, Problems, Section, one_line};
 use super::source::Source;
-use super::suggest::nearest;
+use wharf_call::suggest::nearest;
 use super::{Admin, App, Manifest, Overrides, keys, syntax};
 
 pub(super) fn read(source: Source) -> Result<Manifest, Diagnostics> {

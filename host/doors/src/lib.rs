@@ -10,5 +10,14 @@
 pub mod body;
 pub mod call;
 pub mod errors;
+pub mod json;
+pub mod jsonrpc;
 pub mod names;
+pub mod openapi;
+pub mod rest;
+mod served;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod websocket;
+
+pub use served::DoorConfig;

@@ -9,7 +9,7 @@ use super::plugin::Declared;
 use super::route::unknown_plugin;
 use crate::manifest::doors::{DoorsEntry, FunctionEntry, GraphqlEntry, LinkEntry, Place, PluginDoors};
 use crate::manifest::section::{Found, Problems, Section, a};
-use crate::manifest::suggest::nearest;
+use wharf_call::suggest::nearest;
 
 /// `[doors]`.
 pub(super) fn read_doors(problems: &mut Problems<'_>, doors: &Section<'_>) -> DoorsEntry {

@@ -11,7 +11,7 @@ use wharf_engine::DirGrant;
 
 use crate::manifest::section::{Found, Problems, Section, a};
 use crate::manifest::source::Span;
-use crate::manifest::suggest::nearest;
+use wharf_call::suggest::nearest;
 
 pub(super) fn read_env(problems: &mut Problems<'_>, grants: &Section<'_>) -> BTreeMap<String, String> {
     let env = grants.text_table(problems, "env").unwrap_or_default();

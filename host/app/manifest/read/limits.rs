@@ -5,7 +5,7 @@ use wharf_engine::{Grants, Limits};
 use super::number;
 use super::plugin::Ceilings;
 use crate::manifest::section::{Found, Problems, Section};
-use crate::manifest::suggest::nearest;
+use wharf_call::suggest::nearest;
 
 /// `[plugin.NAME.limits]`.
 pub(super) fn read_limits(

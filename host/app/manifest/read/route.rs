@@ -10,7 +10,7 @@ use super::plugin::Declared;
 use crate::manifest::RouteEntry;
 use crate::manifest::section::{Found, Problems, Section, a};
 use crate::manifest::source::Span;
-use crate::manifest::suggest::nearest;
+use wharf_call::suggest::nearest;
 
 /// Methods that are not for plugins: a tunnel (RFC 9110, section 9.3.6) and an echo of credentials (9.3.8).
 const METHODS_REFUSED: &[&str] = &["CONNECT", "TRACE"];

@@ -1,5 +1,7 @@
+//! What somebody who wrote a name that does not exist most likely meant.
+
 /// The candidate that `name` was most likely meant to be, if one is near enough.
-pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // One mistake in three letters; "up" is not a misspelt "h2".
     let allowed = (name.chars().count() / 3).max(1);
     let near = candidates.into_iter().map(|candidate| (distance(name, candidate), candidate));

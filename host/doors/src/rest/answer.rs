@@ -1,0 +1,111 @@
+//! What a call gave, as a response.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use wharf_call::{Body, Failure, Kind, Output, Refused, Reply, Type, ValueStream, problem};
+
+use super::negotiate::EVENTS;
+use crate::json::encode;
+use crate::served::Target;
+
+/// The response to a call that went well. `media` is one that was chosen for the function.
+pub(super) fn reply(
+    target: &Target,
+    reply: Reply,
+    media: &'static str,
+    status: Option<StatusCode>,
+    request_id: &str,
+) -> Result<Response<Body>, Failure> {
+    let (body, default) = match (&target.function().output, reply) {
+        (Output::Nothing, _) | (_, Reply::Value(None)) => {
+            let mut response = Response::new(Body::Empty);
+            *response.status_mut() = status.unwrap_or(StatusCode::NO_CONTENT);
+            return Ok(response);
+        }
+        (Output::Value(ty), Reply::Value(Some(value))) => {
+            let mut json = Vec::with_capacity(256);
+            encode(&target.plan, ty, &value, &mut json);
+            (Body::whole(json), StatusCode::OK)
+        }
+        (Output::Stream(ty), Reply::Stream(values)) => {
+            (streamed(target.clone(), ty.clone(), values, media, request_id), StatusCode::OK)
+        }
+        _ => {
+            let failure = Failure::new(Kind::Internal, "The answer could not be written.");
+            return Err(failure.with_private("the reply is not of the kind that the function has"));
+        }
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status.unwrap_or(default);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    if media == EVENTS {
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    Ok(response)
+}
+
+/// The response to a call that failed with the error that the contract declares; of any other failure the gateway tells.
+pub(super) fn refuse(target: &Target, failure: Failure, request_id: &str) -> Result<Response<Body>, Failure> {
+    let Some(error) = target.declared(&failure) else { return Err(failure) };
+    let mut response = problem::response(&failure, request_id, Some(&error));
+    response.extensions_mut().insert(Refused(failure));
+    Ok(response)
+}
+
+enum Rest {
+    Values(ValueStream),
+    /// The client has been told; the body ends as one that is incomplete.
+    Cut(Failure),
+    Over,
+}
+
+/// A line or an event for each value.
+fn streamed(target: Target, ty: Type, values: ValueStream, media: &'static str, request_id: &str) -> Body {
+    let request_id: Arc<str> = request_id.into();
+    let frames = stream::unfold(Rest::Values(values), move |rest| {
+        let (target, ty, request_id) = (target.clone(), ty.clone(), request_id.clone());
+        async move {
+            let mut values = match rest {
+                Rest::Values(values) => values,
+                Rest::Cut(failure) => return Some((Err(failure), Rest::Over)),
+                Rest::Over => return None,
+            };
+            let mut out = Vec::with_capacity(256);
+            let rest = match values.next().await {
+                Some(Ok(value)) => {
+                    let is_event = media == EVENTS;
+                    out.extend_from_slice(if is_event { b"data: " } else { b"" });
+                    encode(&target.plan, &ty, &value, &mut out);
+                    out.extend_from_slice(if is_event { b"\n\n" } else { b"\n" });
+                    Rest::Values(values)
+                }
+                Some(Err(failure)) => {
+                    let error = target.declared(&failure);
+                    let document = problem::document(&failure, &request_id, error.as_deref());
+                    let (before, after): (&[u8], &[u8]) = if media == EVENTS {
+                        (b"event: error\ndata: ", b"\n\n")
+                    } else {
+                        (b"{\"error\":", b"}\n")
+                    };
+                    out.extend_from_slice(before);
+                    out.extend_from_slice(&document);
+                    out.extend_from_slice(after);
+                    Rest::Cut(failure)
+                }
+                None if media == EVENTS => {
+                    out.extend_from_slice(b"event: complete\ndata:\n\n");
+                    Rest::Over
+                }
+                None => return None,
+            };
+            Some((Ok(Frame::data(Bytes::from(out))), rest))
+        }
+    });
+    Body::stream(StreamBody::new(frames))
+}
