@@ -1,0 +1,10 @@
+//! gRPC.
+mod compile;
+mod decode;
+mod encode;
+mod error;
+mod file;
+mod merge;
+mod naming;
+mod plan;
+mod print;
