@@ -156,15 +156,15 @@ impl<'a> Compiler<'a> {
                 names::distinct(interface.functions.iter().map(|f| f.name.as_str()), names::upper_camel);
             for ((function, name), number) in interface.functions.iter().zip(function_names).zip(0..) {
                 let (request, response) = self.calls[at][number as usize].clone();
-                let (params, item) = self.request(&package, &request, function);
+                let fields = self.request(&package, &request, function);
                 let (result, streams) = self.response(&package, &response, function);
                 service.method(&name, &package, (&request, &response), function);
                 methods.push(Method {
                     path: format!("/{full}/{name}"),
                     interface: at,
                     function: number,
-                    params,
-                    item,
+                    request: fields,
+                    params: function.params.len(),
                     result,
                     streams,
                     error: function.error.as_ref().map(|error| self.error(&package, error)),
@@ -175,7 +175,7 @@ impl<'a> Compiler<'a> {
         methods
     }
 
-    fn request(&mut self, package: &str, name: &str, function: &Function) -> (Vec<Field>, Option<Field>) {
+    fn request(&mut self, package: &str, name: &str, function: &Function) -> Vec<Field> {
         let mut message = MessageBuilder::new(name, &Default::default());
         let item = function.input.as_ref().map(|_| "item");
         let params = function.params.iter().map(|param| param.name.as_str());
@@ -187,14 +187,14 @@ impl<'a> Compiler<'a> {
             fields.push(plan);
         }
         // An option, whatever the type: the first message may carry the parameters only.
-        let item = function.input.as_ref().zip(names.next()).map(|(item, name)| {
+        if let (Some(item), Some(name)) = (&function.input, names.next()) {
             let number = u32::try_from(fields.len() + 1).unwrap_or(u32::MAX);
             let (plan, proto) = self.field(package, number, name, &Type::Option(Box::new(item.clone())));
             message.field(proto, &Default::default());
-            plan
-        });
+            fields.push(plan);
+        }
         self.file(package).calls.push(message.finish());
-        (fields, item)
+        fields
     }
 
     fn response(&mut self, package: &str, name: &str, function: &Function) -> (Option<Field>, bool) {

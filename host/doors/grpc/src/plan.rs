@@ -27,16 +27,23 @@ pub(crate) struct Method {
     pub(crate) interface: usize,
     /// The position in its interface.
     pub(crate) function: u32,
-    /// The fields of the request: the parameters.
-    pub(crate) params: Vec<Field>,
-    /// The field of the request that carries what the caller streams.
-    pub(crate) item: Option<Field>,
+    /// The fields of the request: the parameters and, where the caller streams, the item.
+    pub(crate) request: Vec<Field>,
+    /// How many of the fields are parameters.
+    pub(crate) params: usize,
     /// The field of the response, which has none when there is nothing to return.
     pub(crate) result: Option<Field>,
     /// Whether there is a response for each item of a stream.
     pub(crate) streams: bool,
     /// The message that the declared error is told in.
     pub(crate) error: Option<MessageId>,
+}
+
+impl Method {
+    /// Whether the caller streams.
+    pub(crate) fn takes_stream(&self) -> bool {
+        self.request.len() > self.params
+    }
 }
 
 /// A message, and the value that it is.
