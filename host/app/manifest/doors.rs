@@ -118,9 +118,9 @@ pub(crate) struct FunctionEntry {
     pub(crate) at: Span,
     /// The parameter that the whole body is.
     pub(crate) body: Option<String>,
-    /// Parameters by the name that they have in the query, where that is another.
+    /// What parameters are called in the query, by their own names.
     pub(crate) query: BTreeMap<String, String>,
-    /// Parameters by the header field that they are in.
+    /// The header fields that parameters are in, by their own names.
     pub(crate) headers: BTreeMap<String, String>,
     /// The status of a good answer.
     pub(crate) status: Option<u16>,

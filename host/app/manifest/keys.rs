@@ -251,8 +251,8 @@ pub(super) const KEYS: &[Key] = keys! {
         "plugin": Text, "required" e.g. "\"notes\"", "Who answers.";
         "function": Text, "none: its handler" e.g. "\"accounts.get-user\"", "The function of the plugin that answers, as INTERFACE.FUNCTION; see [Functions](#functions).";
         "body": Text, "none" e.g. "\"user\"", "The parameter that the whole body is; without it, members of the body are parameters.";
-        "query": TextTable, "none" e.g. "{ q = \"text\" }", "Parameters by what they are called in the query, where that is not their own name.";
-        "headers": TextTable, "none" e.g. "{ if-match = \"version\" }", "Parameters by the header field that they are taken from.";
+        "query": TextTable, "none" e.g. "{ text = \"q\" }", "Parameters that come from the query, each with what it is called there.";
+        "headers": TextTable, "none" e.g. "{ version = \"if-match\" }", "Parameters that come from a header field, each with its name.";
         "status": Count(200, 299), "200, or 204 for nothing" e.g. "201", "The status of a good answer.";
         "idempotent": Flag, "false", "Whether the same request made twice is as good as once, whatever its method; see [Concurrency](#concurrency).";
     }

@@ -259,6 +259,12 @@ impl Manifest {
         self.plugins.keys().filter(idle).map(warn).collect()
     }
 
+    /// The same without the functions that routes lead to.
+    pub(crate) fn without_functions(mut self) -> Self {
+        self.routes.iter_mut().for_each(|route| route.function = None);
+        self
+    }
+
     /// A problem that was found at a place of the file.
     pub(crate) fn diagnostic(&self, at: &Span, message: impl Into<String>) -> Diagnostic {
         Diagnostic::at(&self.source, Severity::Error, at, message)

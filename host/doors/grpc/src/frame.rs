@@ -87,7 +87,8 @@ impl Frames {
         let mut chunk = [0; 4096];
         loop {
             let read = reader.read(&mut chunk).map_err(|error| {
-                Failure::new(Kind::BadRequest, "The message is not valid gzip.").with_private(error.to_string())
+                Failure::new(Kind::BadRequest, "The message is not valid gzip.")
+                    .with_private(error.to_string())
             })?;
             if read == 0 {
                 return Ok(opened.into());
@@ -113,7 +114,8 @@ impl Frames {
         if granted {
             return Ok(());
         }
-        Err(Failure::new(Kind::Overloaded, "The host has no memory for this message now.").with_retry_after_s(1))
+        Err(Failure::new(Kind::Overloaded, "The host has no memory for this message now.")
+            .with_retry_after_s(1))
     }
 }
 
@@ -177,7 +179,8 @@ pub(crate) fn append(
 }
 
 fn too_large(length: Option<usize>, bytes_max: usize) -> Failure {
-    let is = length.map_or_else(|| "unfolds to more than".to_owned(), |length| format!("has {length} bytes, more than"));
+    let is = length
+        .map_or_else(|| "unfolds to more than".to_owned(), |length| format!("has {length} bytes, more than"));
     let most = show_size(bytes_max as u64);
     Failure::new(Kind::PayloadTooLarge, format!("The message {is} the {most} that are taken here."))
 }

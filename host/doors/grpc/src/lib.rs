@@ -8,6 +8,7 @@ mod door;
 mod encode;
 mod error;
 mod file;
+mod files;
 mod frame;
 mod input;
 mod merge;
@@ -19,3 +20,4 @@ mod web;
 
 pub use config::GrpcConfig;
 pub use door::{GrpcDoor, protos};
+pub use files::ProtoFiles;
