@@ -143,8 +143,9 @@ fn integer(min: i64, max: i64) -> Json {
 fn float(format: &str) -> Json {
     let mut number = json!({"type": "number", "format": format});
     if format == "float" {
-        number["minimum"] = json!(-f64::from(f32::MAX));
-        number["maximum"] = json!(f64::from(f32::MAX));
+        // As it is written: a hair above the largest single, to which it is rounded.
+        number["minimum"] = json!(-3.402_823_5e38);
+        number["maximum"] = json!(3.402_823_5e38);
     }
     json!({"anyOf": [number, {"enum": ["NaN", "Infinity", "-Infinity"]}]})
 }
@@ -163,3 +164,7 @@ fn key_names(key: &Type) -> Option<Json> {
         _ => Some(json!({"pattern": SIGNED})),
     }
 }
+
+#[cfg(test)]
+#[path = "schema_tests.rs"]
+pub(crate) mod tests;

@@ -298,3 +298,6 @@ fn options(allow: &'static str) -> Response<Body> {
     response.headers_mut().insert(http::header::ALLOW, http::HeaderValue::from_static(allow));
     response
 }
+
+#[cfg(test)]
+mod tests;
