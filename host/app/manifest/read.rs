@@ -20,8 +20,8 @@ use wharf_telemetry::{LogConfig, LogFormat};
 use super::diagnostic::Diagnostics;
 use super::section::{Found, Problems, Section, one_line};
 use super::source::Source;
-use wharf_call::suggest::nearest;
 use super::{Admin, App, Manifest, Overrides, keys, syntax};
+use wharf_call::suggest::nearest;
 
 pub(super) fn read(source: Source) -> Result<Manifest, Diagnostics> {
     let source = Arc::new(source);

@@ -8,8 +8,8 @@ use toml::de::{DeTable, DeValue};
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::keys::{self, KEYS, Key, Kind, LATER};
 use super::source::{Source, Span};
-use wharf_call::suggest::nearest;
 use super::units::{parse_duration, parse_size, show_duration, show_size};
+use wharf_call::suggest::nearest;
 
 /// Collects what is wrong, so that reading can go on.
 pub(super) struct Problems<'s> {

@@ -10,7 +10,7 @@ use wharf_call::{
 };
 
 use crate::DoorConfig;
-use crate::testing::{Fake, Unbounded};
+use crate::testing::{Unbounded, fake};
 
 pub(crate) fn package(version: &str) -> Package {
     Package { namespace: "demo".into(), name: "users".into(), version: Some(version.into()) }
@@ -138,7 +138,7 @@ pub(crate) fn plugin(name: &str) -> Arc<dyn Service> {
 pub(crate) fn versioned(name: &str, version: &str) -> Arc<dyn Service> {
     let schema = schema(version);
     let known = schema.clone();
-    Fake::new(name, schema, move |call| answer(known.clone(), call))
+    fake(name, schema, move |call| answer(known.clone(), call))
 }
 
 async fn answer(schema: Arc<Schema>, call: Call) -> Result<Reply, Failure> {

@@ -10,8 +10,8 @@ use super::Plan;
 use super::plan::Named;
 
 /// The schema of `ty`. A named type is a `$ref` to what `reference` says.
-pub fn of(plan: &Plan, ty: &Type, reference: &dyn Fn(TypeId) -> String) -> Json {
-    let within = |ty: &Type| of(plan, ty, reference);
+pub fn of(ty: &Type, reference: &dyn Fn(TypeId) -> String) -> Json {
+    let within = |ty: &Type| of(ty, reference);
     match ty {
         Type::Bool => json!({"type": "boolean"}),
         Type::S8 => integer(i64::from(i8::MIN), i64::from(i8::MAX)),
@@ -71,7 +71,7 @@ pub fn of_definition(plan: &Plan, id: TypeId, reference: &dyn Fn(TypeId) -> Stri
     let mut schema = match (plan.named(id), &def.kind) {
         (Named::Record(..), TypeKind::Record(fields)) => {
             let described = fields.iter().map(|field| {
-                let mut schema = of(plan, &field.ty, reference);
+                let mut schema = of(&field.ty, reference);
                 describe(&mut schema, &field.docs);
                 (&field.ty, schema)
             });
@@ -80,7 +80,7 @@ pub fn of_definition(plan: &Plan, id: TypeId, reference: &dyn Fn(TypeId) -> Stri
         (Named::Variant(_, types), TypeKind::Variant(cases)) => {
             let cases = names.iter().zip(types).zip(cases).map(|((name, ty), case)| {
                 let mut schema = match ty {
-                    Some(ty) => one_member(name, of(plan, ty, reference)),
+                    Some(ty) => one_member(name, of(ty, reference)),
                     None => json!({"const": name}),
                 };
                 describe(&mut schema, &case.docs);

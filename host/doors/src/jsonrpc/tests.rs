@@ -208,9 +208,9 @@ async fn a_socket_carries_calls_and_streams() {
 
 #[tokio::test]
 async fn a_stream_that_is_cancelled_says_no_more() {
-    use crate::testing::Fake;
+    use crate::testing::fake;
     let schema = crate::tests_demo::schema("1.2.0");
-    let endless = Fake::new("users", schema, |_| async {
+    let endless = fake("users", schema, |_| async {
         let first = futures_util::stream::iter([Ok::<_, Failure>(crate::tests_demo::user(7))]);
         Ok(wharf_call::Reply::Stream(Box::pin(first.chain(futures_util::stream::pending()))))
     });

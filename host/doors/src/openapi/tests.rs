@@ -10,7 +10,7 @@ use wharf_call::{Body, HttpService, Kind};
 
 use crate::json::schema::tests::valid;
 use crate::rest::{BindingSpec, RestDoor};
-use crate::testing::{self, Fake, Random, invocation};
+use crate::testing::{self, Random, fake, invocation};
 use crate::tests_demo::{config, plugin, versioned};
 
 fn door() -> RestDoor {
@@ -145,8 +145,7 @@ async fn the_document_is_sent_once_until_it_changes() {
 
 #[tokio::test]
 async fn swagger_ui_comes_out_of_the_binary() {
-    let door =
-        RestDoor::new(&[Fake::new("none", Default::default(), |_| async { unreachable!() })], config());
+    let door = RestDoor::new(&[fake("none", Default::default(), |_| async { unreachable!() })], config());
     let door = door.unwrap();
     let page = door.call(get("/docs/"), invocation(&[])).await.unwrap();
     assert_eq!(page.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
@@ -177,4 +176,42 @@ async fn swagger_ui_comes_out_of_the_binary() {
     *post.method_mut() = Method::POST;
     assert_eq!(door.call(post, invocation(&[])).await.unwrap_err().kind(), Kind::MethodNotAllowed);
     assert_eq!(door.call(get("/docs/nothing"), invocation(&[])).await.unwrap_err().kind(), Kind::NotFound);
+}
+
+#[tokio::test]
+async fn every_answer_is_as_the_document_has_it() {
+    let mut random = Random::new(9);
+    for _ in 0..10 {
+        let schema = testing::schema(&mut random, 10);
+        let echo = fake("echo", schema.clone(), |mut call: wharf_call::Call| async move {
+            Ok(wharf_call::Reply::Value(call.args.pop()))
+        });
+        let config = crate::DoorConfig { body_bytes_max: 1 << 20, value_bytes_max: 4 << 20, ..config() };
+        let door = RestDoor::new(&[echo], config).unwrap();
+        let document = door.document();
+        let definitions = document["components"]["schemas"].as_object().unwrap();
+        let plan = crate::json::Plan::new(&schema);
+        for (_, _, function) in schema.functions() {
+            let path = format!("/rpc/test:random@1/echo/{}", function.name);
+            let operation = &document["paths"][&path]["post"];
+            let ty = &function.params[0].ty;
+            for _ in 0..10 {
+                let value = testing::value(&mut random, &schema, ty);
+                let mut json = br#"{"value":"#.to_vec();
+                crate::json::encode(&plan, ty, &value, &mut json);
+                json.push(b'}');
+                let body: Json = serde_json::from_slice(&json).unwrap();
+                let described = &operation["requestBody"]["content"]["application/json"]["schema"];
+                assert!(valid(described, definitions, &body), "{described} {body}");
+                let request = Request::builder().method("POST").uri(&path);
+                let request = request.header(CONTENT_TYPE, "application/json").body(Body::whole(json));
+                let answer = door.call(request.unwrap(), invocation(&[])).await.unwrap();
+                let answer = answer.into_body().collect().await.unwrap().to_bytes();
+                let answer: Json = serde_json::from_slice(&answer).unwrap();
+                assert_eq!(answer, body["value"]);
+                let described = &operation["responses"]["200"]["content"]["application/json"]["schema"];
+                assert!(valid(described, definitions, &answer), "{described} {answer}");
+            }
+        }
+    }
 }

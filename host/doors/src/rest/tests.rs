@@ -388,3 +388,15 @@ async fn a_thousand_broken_requests_never_get_more_than_a_refusal() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_manifest_makes_a_query_of_a_function_and_may_serve_routes_only() {
+    let queries = vec![("users".to_owned(), "accounts.delete-user".to_owned())];
+    let door = RestDoor::new(&[plugin("users")], crate::DoorConfig { queries, ..config() }).unwrap();
+    let get = request("GET", "/rpc/demo:users@1/accounts/delete-user?userId=7", "");
+    assert_eq!(ask(&door, get).await, Ok((204, String::new())));
+    let door = RestDoor::new(&[plugin("users")], crate::DoorConfig { rpc: false, ..config() }).unwrap();
+    let refused = ask(&door, request("POST", GET_USER, "{}")).await.unwrap_err();
+    assert_eq!(refused.0, Kind::NotFound);
+    assert_eq!(door.document()["paths"], json!({}));
+}

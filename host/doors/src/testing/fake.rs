@@ -10,29 +10,23 @@ use wharf_call::{
 
 type Answer = dyn Fn(Call) -> BoxFuture<'static, Result<Reply, Failure>> + Send + Sync;
 
-/// A service whose functions are one closure.
-pub struct Fake {
+struct Fake {
     plugin: String,
     schema: Arc<Schema>,
     answer: Box<Answer>,
 }
 
-impl Fake {
-    /// The plugin `plugin` with the functions of `schema`, all of which are `answer`.
-    pub fn new<F>(
-        plugin: &str,
-        schema: Arc<Schema>,
-        answer: impl Fn(Call) -> F + Send + Sync + 'static,
-    ) -> Arc<dyn Service>
-    where
-        F: Future<Output = Result<Reply, Failure>> + Send + 'static,
-    {
-        Arc::new(Fake {
-            plugin: plugin.to_owned(),
-            schema,
-            answer: Box::new(move |call| Box::pin(answer(call))),
-        })
-    }
+/// The plugin `plugin` with the functions of `schema`, all of which are `answer`.
+pub fn fake<F>(
+    plugin: &str,
+    schema: Arc<Schema>,
+    answer: impl Fn(Call) -> F + Send + Sync + 'static,
+) -> Arc<dyn Service>
+where
+    F: Future<Output = Result<Reply, Failure>> + Send + 'static,
+{
+    let answer: Box<Answer> = Box::new(move |call| Box::pin(answer(call)));
+    Arc::new(Fake { plugin: plugin.to_owned(), schema, answer })
 }
 
 impl Service for Fake {

@@ -3,5 +3,5 @@
 mod fake;
 mod random;
 
-pub use fake::{Fake, Unbounded, invocation};
+pub use fake::{Unbounded, fake, invocation};
 pub use random::{DEPTH, Random, schema, ty, value};
