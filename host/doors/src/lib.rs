@@ -9,6 +9,7 @@
 
 pub mod body;
 pub mod call;
+pub mod compat;
 pub mod errors;
 pub mod json;
 pub mod jsonrpc;
@@ -18,6 +19,8 @@ pub mod rest;
 mod served;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod tests_demo;
 pub mod websocket;
 
 pub use served::DoorConfig;

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use wharf_call::{
-    Call, Door, Failure, Function, FunctionId, Interface, Invocation, Memory, Reply, Service, Value,
-    ValueStream,
+    Call, Door, Failure, Function, FunctionId, Interface, Invocation, Kind, Memory, MemoryUse, Reply,
+    Reservation, Service, Value, ValueStream,
 };
+
+use bytes::Bytes;
 
 use crate::call;
 use crate::json::{Limits, Plan, encode};
@@ -20,16 +22,64 @@ pub struct DoorConfig {
     pub body_bytes_max: u64,
     /// The most that the values of one request take in memory, in bytes. Default 4 MiB.
     pub value_bytes_max: u64,
+    /// Functions that change nothing beside those that the WIT marks with `@query`: plugin, and `INTERFACE.FUNCTION`. REST
+    /// answers GET for them. Default none.
+    pub queries: Vec<(String, String)>,
+    /// Whether REST serves functions under their own names, and not only under routes of the manifest. Default true.
+    pub rpc: bool,
 }
 
 impl DoorConfig {
     /// The defaults.
     pub fn new(memory: Arc<dyn Memory>) -> Self {
-        DoorConfig { memory, body_bytes_max: 1 << 20, value_bytes_max: 4 << 20 }
+        DoorConfig {
+            memory,
+            body_bytes_max: 1 << 20,
+            value_bytes_max: 4 << 20,
+            queries: Vec::new(),
+            rpc: true,
+        }
     }
 
     pub(crate) fn limits(&self) -> Limits {
         Limits { value_bytes_max: self.value_bytes_max }
+    }
+
+    /// Whether `target` changes nothing, as its WIT or the manifest has it.
+    pub(crate) fn is_query(&self, target: &Target) -> bool {
+        let is = |(plugin, function): &(String, String)| {
+            let (interface, name) = function.rsplit_once('.').unwrap_or_default();
+            let has = target.interface();
+            plugin == target.service.plugin()
+                && name == target.function().name
+                && (interface == has.name || interface == has.full_name())
+        };
+        target.function().is_query() || self.queries.iter().any(is)
+    }
+
+    /// `json` as a body that the host has memory for. Small ones are not counted: what they are made of is.
+    pub(crate) fn pay(&self, json: Vec<u8>) -> Result<Bytes, Failure> {
+        if json.len() <= FREE {
+            return Ok(json.into());
+        }
+        let paid = self.memory.reserve(MemoryUse::Bodies, json.capacity() as u64);
+        let paid = paid.ok_or_else(|| {
+            Failure::new(Kind::Overloaded, "The host has no memory for this answer now.")
+                .with_retry_after_s(1)
+        })?;
+        Ok(Bytes::from_owner(Paid(json, paid)))
+    }
+}
+
+/// The most bytes of an answer that is not paid for.
+const FREE: usize = 16 << 10;
+
+/// Bytes with the memory that they are paid with.
+struct Paid(Vec<u8>, #[expect(dead_code, reason = "given back with the bytes")] Reservation);
+
+impl AsRef<[u8]> for Paid {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 

@@ -10,8 +10,8 @@ use super::Plan;
 use super::plan::Named;
 
 /// The schema of `ty`. A named type is a `$ref` to what `reference` says.
-pub fn of(plan: &Plan, ty: &Type, reference: &dyn Fn(TypeId) -> String) -> Json {
-    let within = |ty: &Type| of(plan, ty, reference);
+pub fn of(ty: &Type, reference: &dyn Fn(TypeId) -> String) -> Json {
+    let within = |ty: &Type| of(ty, reference);
     match ty {
         Type::Bool => json!({"type": "boolean"}),
         Type::S8 => integer(i64::from(i8::MIN), i64::from(i8::MAX)),
@@ -71,7 +71,7 @@ pub fn of_definition(plan: &Plan, id: TypeId, reference: &dyn Fn(TypeId) -> Stri
     let mut schema = match (plan.named(id), &def.kind) {
         (Named::Record(..), TypeKind::Record(fields)) => {
             let described = fields.iter().map(|field| {
-                let mut schema = of(plan, &field.ty, reference);
+                let mut schema = of(&field.ty, reference);
                 describe(&mut schema, &field.docs);
                 (&field.ty, schema)
             });
@@ -80,7 +80,7 @@ pub fn of_definition(plan: &Plan, id: TypeId, reference: &dyn Fn(TypeId) -> Stri
         (Named::Variant(_, types), TypeKind::Variant(cases)) => {
             let cases = names.iter().zip(types).zip(cases).map(|((name, ty), case)| {
                 let mut schema = match ty {
-                    Some(ty) => one_member(name, of(plan, ty, reference)),
+                    Some(ty) => one_member(name, of(ty, reference)),
                     None => json!({"const": name}),
                 };
                 describe(&mut schema, &case.docs);
@@ -143,8 +143,9 @@ fn integer(min: i64, max: i64) -> Json {
 fn float(format: &str) -> Json {
     let mut number = json!({"type": "number", "format": format});
     if format == "float" {
-        number["minimum"] = json!(-f64::from(f32::MAX));
-        number["maximum"] = json!(f64::from(f32::MAX));
+        // As it is written: a hair above the largest single, to which it is rounded.
+        number["minimum"] = json!(-3.402_823_5e38);
+        number["maximum"] = json!(3.402_823_5e38);
     }
     json!({"anyOf": [number, {"enum": ["NaN", "Infinity", "-Infinity"]}]})
 }
@@ -163,3 +164,7 @@ fn key_names(key: &Type) -> Option<Json> {
         _ => Some(json!({"pattern": SIGNED})),
     }
 }
+
+#[cfg(test)]
+#[path = "schema_tests.rs"]
+pub(crate) mod tests;

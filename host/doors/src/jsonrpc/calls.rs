@@ -1,7 +1,7 @@
 //! From a text to the text that answers it.
 
 use futures_util::{FutureExt, StreamExt, stream};
-use wharf_call::{BoxFuture, Door, Failure, Invocation, Kind, Output, Reply, ValueStream};
+use wharf_call::{BoxFuture, Door, Failure, Invocation, Kind, MemoryUse, Output, Reply, ValueStream};
 
 use super::message::{
     INVALID_REQUEST, Incoming, METHOD_NOT_FOUND, NULL, PARSE_ERROR, Request, coded, failed, incoming,
@@ -97,8 +97,16 @@ impl Inner {
             batch.into_iter().map(|raw| self.one_of_batch(raw.get(), invocation).boxed()).collect();
         let mut answers = stream::iter(calls).buffered(self.config.batch_at_once.max(1));
         let mut out = Vec::new();
+        let Some(mut paid) = self.config.door.memory.reserve(MemoryUse::Bodies, 0) else {
+            return self.no_memory(id);
+        };
         while let Some(answer) = answers.next().await {
             let Some(json) = answer else { continue };
+            // A buffer that grows has room for as much again.
+            let needed = 2 * (out.len() + json.len()) as u64;
+            if needed > paid.bytes() && !paid.grow(needed - paid.bytes()) {
+                return self.no_memory(id);
+            }
             out.push(if out.is_empty() { b'[' } else { b',' });
             out.extend_from_slice(&json);
         }
@@ -172,6 +180,11 @@ impl Inner {
         let limits = self.config.door.limits();
         let args = decode_args(&target.plan, target.id, request.params.as_bytes(), true, limits)?;
         target.invoke(args, None, Door::JsonRpc, invocation.clone()).await
+    }
+
+    fn no_memory(&self, request_id: &str) -> Answer {
+        let failure = Failure::new(Kind::Overloaded, "The host has no memory for these answers now.");
+        Answer { json: Some(failed(NULL, &failure, request_id, None)), failure: Some(failure) }
     }
 
     fn refused(&self, code: i64, id: &str, text: String, request_id: &str) -> Answer {

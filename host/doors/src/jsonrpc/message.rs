@@ -55,14 +55,12 @@ pub(super) struct Invalid<'a> {
 /// Reads one request, which is valid JSON.
 pub(super) fn request(json: &str) -> Result<Request<'_>, Invalid<'_>> {
     let invalid = |id, text: &str| Invalid { id, text: text.to_owned() };
-    let envelope = serde_json::from_str::<Envelope<'_>>(json).map_err(|error| {
-        let text = if json.trim_start().starts_with('{') {
-            format!("This is no request: {error}")
-        } else {
-            "A request is an object.".to_owned()
-        };
-        Invalid { id: NULL, text }
-    })?;
+    // Serde would take an array for the members in their order.
+    if !json.trim_start().starts_with('{') {
+        return Err(invalid(NULL, "A request is an object."));
+    }
+    let envelope = serde_json::from_str::<Envelope<'_>>(json)
+        .map_err(|error| Invalid { id: NULL, text: format!("This is no request: {error}") })?;
     let id = match envelope.id.map(RawValue::get) {
         Some(id) if id.starts_with(['{', '[', 't', 'f']) => {
             return Err(invalid(NULL, "`id` has to be a string, a number or null."));

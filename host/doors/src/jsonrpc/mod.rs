@@ -36,7 +36,6 @@ use crate::body::collect;
 use crate::rest::negotiate;
 use crate::served::DoorConfig;
 use crate::websocket::{self, SocketLimits};
-use calls::Answer;
 use methods::Methods;
 
 /// What the door is given by the host.
@@ -112,7 +111,8 @@ impl JsonRpcDoor {
             collect(request.into_body(), config.door.body_bytes_max, &config.door.memory).await?;
         let answer = self.0.over_http(&json, &invocation).await;
         drop((json, reservation));
-        Ok(response(answer, StatusCode::OK))
+        let body = answer.json.map(|json| config.door.pay(json)).transpose()?;
+        Ok(response(body, answer.failure, StatusCode::OK))
     }
 }
 
@@ -132,7 +132,7 @@ impl HttpService for JsonRpcDoor {
     fn refuse(&self, failure: &Failure, request_id: &str) -> Option<Response<Body>> {
         let status = StatusCode::from_u16(failure.kind().status()).ok()?;
         let json = message::failed(message::NULL, failure, request_id, None);
-        let mut response = response(Answer { json: Some(json), failure: None }, status);
+        let mut response = response(Some(json.into()), None, status);
         if let Some(allow) = failure.allow().and_then(|allow| HeaderValue::from_str(allow).ok()) {
             response.headers_mut().insert(http::header::ALLOW, allow);
         }
@@ -143,16 +143,16 @@ impl HttpService for JsonRpcDoor {
     }
 }
 
-fn response(answer: Answer, status: StatusCode) -> Response<Body> {
-    let Some(json) = answer.json else {
+fn response(body: Option<Bytes>, failure: Option<Failure>, status: StatusCode) -> Response<Body> {
+    let Some(json) = body else {
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = StatusCode::NO_CONTENT;
         return response;
     };
-    let mut response = Response::new(Body::Whole(Bytes::from(json)));
+    let mut response = Response::new(Body::Whole(json));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(negotiate::JSON));
-    if let Some(failure) = answer.failure {
+    if let Some(failure) = failure {
         response.extensions_mut().insert(Refused(failure));
     }
     response

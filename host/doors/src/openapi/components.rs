@@ -71,7 +71,7 @@ impl<'a> Components<'a> {
 
     /// The schema of any type of the plugin that is the `of`th.
     pub(crate) fn schema(&self, of: usize, ty: &Type) -> Json {
-        schema::of(self.plans[of].1, ty, &|id| self.reference(of, id))
+        schema::of(ty, &|id| self.reference(of, id))
     }
 
     /// Every named type.

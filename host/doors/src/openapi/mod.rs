@@ -29,14 +29,18 @@ pub fn of_schemas(schemas: &[(String, Arc<Schema>)]) -> Json {
         schemas.iter().map(|(plugin, schema)| (plugin.as_str(), Arc::new(Plan::new(schema)))).collect();
     let mut entries = Vec::new();
     for (of, (_, plan)) in plans.iter().enumerate() {
-        entries.extend(plan.schema().functions().map(|(id, ..)| Entry { of, id, place: Place::Rpc }));
+        entries.extend(plan.schema().functions().map(|(id, _, function)| {
+            let get = function.is_query() && function.input.is_none();
+            Entry { of, id, place: Place::Rpc { get } }
+        }));
     }
     let plans: Vec<_> = plans.iter().map(|(plugin, plan)| (*plugin, plan)).collect();
     assemble(plans, &entries)
 }
 
-/// The document of what a door serves.
-pub(crate) fn document(operations: &[Arc<Operation>], bindings: &[Arc<Bound>]) -> Json {
+/// The document of what a door serves. Functions under their own names are in it only with `rpc`.
+pub(crate) fn document(operations: &[Arc<Operation>], bindings: &[Arc<Bound>], rpc: bool) -> Json {
+    let operations = if rpc { operations } else { &[] };
     let mut plans: Vec<(&str, &Arc<Plan>)> = Vec::new();
     let targets = operations.iter().map(|operation| &operation.target);
     for target in targets.chain(bindings.iter().map(|bound| &bound.target)) {
@@ -52,7 +56,7 @@ pub(crate) fn document(operations: &[Arc<Operation>], bindings: &[Arc<Bound>]) -
     entries.extend(operations.iter().map(|operation| Entry {
         of: of(&operation.target.plan),
         id: operation.target.id,
-        place: Place::Rpc,
+        place: Place::Rpc { get: operation.answers_get },
     }));
     assemble(plans, &entries)
 }
@@ -83,7 +87,7 @@ fn assemble(plans: Vec<(&str, &Arc<Plan>)>, entries: &[Entry<'_>]) -> Json {
             tag: &tag,
         };
         let path = match &entry.place {
-            Place::Rpc => format!("{RPC}{tag}/{}", function.name),
+            Place::Rpc { .. } => format!("{RPC}{tag}/{}", function.name),
             Place::Route(bound) => bound.path.replace("{*", "{"),
         };
         let item = paths.entry(path).or_insert_with(|| json!({}));

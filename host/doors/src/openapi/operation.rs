@@ -13,8 +13,8 @@ use crate::rest::binding::{Bound, Source};
 
 /// Where a function is served.
 pub(super) enum Place<'a> {
-    /// Under its own name.
-    Rpc,
+    /// Under its own name; with GET, too.
+    Rpc { get: bool },
     /// Under a route of the manifest.
     Route(&'a Bound),
 }
@@ -33,13 +33,13 @@ impl Described<'_> {
     /// The operations, by method.
     pub(super) fn operations(&self, place: &Place<'_>) -> Vec<(String, Json)> {
         match place {
-            Place::Rpc => {
+            Place::Rpc { get } => {
                 let mut post = self.common("", None);
                 if let Some(body) = self.whole_body() {
                     post["requestBody"] = body;
                 }
                 let mut all = vec![("post".to_owned(), post)];
-                if self.function.is_query() && self.function.input.is_none() {
+                if *get {
                     let mut get = self.common("ByQuery", None);
                     let params = (0..self.function.params.len()).map(|at| self.query(at, self.name(at)));
                     get["parameters"] = json!(params.collect::<Vec<_>>());

@@ -12,10 +12,14 @@ use wharf_call::{Body, Failure, Kind, Output, Refused, Reply, Type, ValueStream,
 
 use super::negotiate::EVENTS;
 use crate::json::encode;
-use crate::served::Target;
+use crate::served::{DoorConfig, Target};
 
 /// The response to a call that went well. `media` is one that was chosen for the function.
+///
+/// # Errors
+/// [`Kind::Overloaded`] when the host has no memory for it.
 pub(super) fn reply(
+    config: &DoorConfig,
     target: &Target,
     reply: Reply,
     media: &'static str,
@@ -31,7 +35,7 @@ pub(super) fn reply(
         (Output::Value(ty), Reply::Value(Some(value))) => {
             let mut json = Vec::with_capacity(256);
             encode(&target.plan, ty, &value, &mut json);
-            (Body::whole(json), StatusCode::OK)
+            (Body::Whole(config.pay(json)?), StatusCode::OK)
         }
         (Output::Stream(ty), Reply::Stream(values)) => {
             (streamed(target.clone(), ty.clone(), values, media, request_id), StatusCode::OK)

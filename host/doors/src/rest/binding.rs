@@ -8,13 +8,13 @@
 //! function = "accounts.update-user"   # or "demo:users/accounts@1.0.0.update-user"
 //! body = "user"                       # the whole body is this parameter
 //! query = { dry-run = "dry" }         # this parameter is `?dry=true`
-//! header = { if-version = "x-version" }
+//! headers = { if-version = "x-version" }
 //! status = 200
 //! ```
 //!
 //! Where a parameter comes from, in this order:
 //! 1. `{id}` in the path is the parameter `id`, `{user-id}` is `user-id`; `{*rest}` may be one, too.
-//! 2. `query` and `header` name the parameters that come from there, and what they are called there.
+//! 2. `query` and `headers` name the parameters that come from there, and what they are called there.
 //! 3. `body` names the parameter that is the whole body.
 //! 4. What is left are members of the JSON body or, where `body` is given or all methods are GET, HEAD or DELETE, of the query, under
 //!    the names of `MAPPING.md`.
@@ -31,7 +31,7 @@ use wharf_call::{Body, BoxFuture, Failure, HttpService, Interface, Invocation, K
 
 use super::deprecation::Deprecation;
 use super::negotiate::{self, JSON};
-use super::{Operation, call, media, query, unknown_query};
+use super::{Operation, media, query, unknown_query};
 use crate::body::collect;
 use crate::json::{Args, is_scalar, may_be_absent};
 use crate::served::{DoorConfig, Target};
@@ -147,12 +147,12 @@ impl Bound {
             }
         }
         for (name, there) in &spec.header {
-            let at = position(name, "header")?;
-            plain(at, "header")?;
+            let at = position(name, "headers")?;
+            plain(at, "headers")?;
             let field = HeaderName::from_bytes(there.as_bytes());
             let field =
-                field.map_err(|_| format!("header has {there:?}, which is no name of a header field"))?;
-            set(at, Source::Header(field), "header")?;
+                field.map_err(|_| format!("headers has {there:?}, which is no name of a header field"))?;
+            set(at, Source::Header(field), "headers")?;
         }
         if let Some(name) = &spec.body {
             set(position(name, "body")?, Source::Body, "body")?;
@@ -224,7 +224,7 @@ impl Bound {
             return Err(Failure::new(Kind::BadRequest, "This address takes no body."));
         }
         let args = args.finish()?;
-        let mut response = call(&self.target, args, None, media, self.status, invocation).await?;
+        let mut response = self.config.call(&self.target, args, None, media, self.status, invocation).await?;
         self.deprecation.write(response.headers_mut());
         Ok(response)
     }

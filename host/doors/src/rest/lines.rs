@@ -53,7 +53,10 @@ impl Lines {
                     line
                 }
                 None if self.ended && self.buffer.is_empty() => return Ok(None),
-                None if self.ended => self.buffer.split().freeze(),
+                None if self.ended => {
+                    self.searched = 0;
+                    self.buffer.split().freeze()
+                }
                 None => {
                     self.searched = self.buffer.len();
                     self.fill().await?;

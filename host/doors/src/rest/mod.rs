@@ -68,20 +68,17 @@ pub(crate) struct Operation {
     pub(crate) target: Target,
     /// `/rpc/demo:users@1/accounts/get-user`.
     pub(crate) path: String,
+    /// Whether it may be called with GET.
+    pub(crate) answers_get: bool,
     deprecation: Deprecation,
 }
 
 impl Operation {
-    fn new(target: Target) -> Self {
+    fn new(target: Target, config: &DoorConfig) -> Self {
         let (interface, function) = (target.interface(), target.function());
         let path = format!("{RPC}{}/{}/{}", path_package(&interface.package), interface.name, function.name);
-        Operation { path, deprecation: Deprecation::of(interface, function), target }
-    }
-
-    /// Whether it may be called with GET.
-    pub(crate) fn answers_get(&self) -> bool {
-        let function = self.target.function();
-        function.is_query() && function.input.is_none()
+        let answers_get = config.is_query(&target) && function.input.is_none();
+        Operation { path, answers_get, deprecation: Deprecation::of(interface, function), target }
     }
 }
 
@@ -91,7 +88,8 @@ impl RestDoor {
     /// # Errors
     /// A sentence for each path that two functions would have.
     pub fn new(services: &[Arc<dyn Service>], config: DoorConfig) -> Result<Self, Vec<String>> {
-        let listed: Vec<_> = Target::all(services).into_iter().map(Operation::new).map(Arc::new).collect();
+        let targets = Target::all(services).into_iter();
+        let listed: Vec<_> = targets.map(|target| Arc::new(Operation::new(target, &config))).collect();
         let mut operations: HashMap<String, Arc<Operation>> = HashMap::new();
         let mut conflicts = Vec::new();
         for operation in &listed {
@@ -122,7 +120,7 @@ impl RestDoor {
     /// The OpenAPI document of everything that is served, as `GET /openapi.json` has it.
     pub fn document(&self) -> serde_json::Value {
         let bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        openapi::document(&self.listed, &bindings)
+        openapi::document(&self.listed, &bindings, self.config.rpc)
     }
 
     async fn answer(
@@ -132,7 +130,8 @@ impl RestDoor {
     ) -> Result<Response<Body>, Failure> {
         let path = request.uri().path();
         let path = path.strip_suffix('/').unwrap_or(path);
-        let Some(operation) = self.operations.get(path) else {
+        let operation = self.operations.get(path).filter(|_| self.config.rpc);
+        let Some(operation) = operation else {
             if let Some(page) = self.pages.answer(path, &request, || self.document()) {
                 return page;
             }
@@ -140,15 +139,15 @@ impl RestDoor {
         };
         let by_query = match *request.method() {
             Method::POST => false,
-            Method::GET | Method::HEAD if operation.answers_get() => true,
+            Method::GET | Method::HEAD if operation.answers_get => true,
             Method::OPTIONS => return Ok(options(operation.allow())),
             _ => return Err(method_not_allowed(operation.allow())),
         };
         let mut response = if by_query {
             let media = media(&operation.target, request.headers())?;
-            let args = self.from_query(operation, &request)?;
+            let args = self.read_query(operation, &request)?;
             drop(request);
-            call(&operation.target, args, None, media, None, invocation).await?
+            self.config.call(&operation.target, args, None, media, None, invocation).await?
         } else {
             self.by_body(operation, request, invocation).await?
         };
@@ -157,7 +156,7 @@ impl RestDoor {
     }
 
     /// The parameters out of the query.
-    fn from_query(&self, operation: &Operation, request: &Request<Body>) -> Result<Vec<Value>, Failure> {
+    fn read_query(&self, operation: &Operation, request: &Request<Body>) -> Result<Vec<Value>, Failure> {
         let Target { plan, id, .. } = &operation.target;
         let names = plan.params(*id);
         let params = &operation.target.function().params;
@@ -200,7 +199,8 @@ impl RestDoor {
             let args = decode_args(plan, *id, &first, false, limits).map_err(|error| lines.wrong(error))?;
             let cause = Cause::default();
             let values = lines::values(lines, plan.clone(), item.clone(), limits, cause.clone());
-            let called = call(&operation.target, args, Some(values), media, None, invocation).await;
+            let called =
+                self.config.call(&operation.target, args, Some(values), media, None, invocation).await;
             return cause.take().map_or(called, Err);
         }
         if !http_body::Body::is_end_stream(&body) {
@@ -210,7 +210,7 @@ impl RestDoor {
         let (json, reservation) = collect(body, self.config.body_bytes_max, &self.config.memory).await?;
         let args = decode_args(plan, *id, &json, false, limits)?;
         drop((json, reservation));
-        call(&operation.target, args, None, media, None, invocation).await
+        self.config.call(&operation.target, args, None, media, None, invocation).await
     }
 
     fn unknown(&self, path: &str) -> Failure {
@@ -233,7 +233,7 @@ impl RestDoor {
 
 impl Operation {
     fn allow(&self) -> &'static str {
-        if self.answers_get() { "GET, HEAD, POST" } else { "POST" }
+        if self.answers_get { "GET, HEAD, POST" } else { "POST" }
     }
 }
 
@@ -260,19 +260,23 @@ fn media(target: &Target, headers: &http::HeaderMap) -> Result<&'static str, Fai
     }
 }
 
-async fn call(
-    target: &Target,
-    args: Vec<Value>,
-    input: Option<ValueStream>,
-    media: &'static str,
-    status: Option<StatusCode>,
-    invocation: Invocation,
-) -> Result<Response<Body>, Failure> {
-    let request_id = invocation.request_id.clone();
-    let called: Result<Reply, Failure> = target.invoke(args, input, Door::Rest, invocation).await;
-    match called {
-        Ok(reply) => answer::reply(target, reply, media, status, request_id.as_str()),
-        Err(failure) => answer::refuse(target, failure, request_id.as_str()),
+impl DoorConfig {
+    /// Calls a function, and makes a response of what it gave.
+    async fn call(
+        &self,
+        target: &Target,
+        args: Vec<Value>,
+        input: Option<ValueStream>,
+        media: &'static str,
+        status: Option<StatusCode>,
+        invocation: Invocation,
+    ) -> Result<Response<Body>, Failure> {
+        let request_id = invocation.request_id.clone();
+        let called: Result<Reply, Failure> = target.invoke(args, input, Door::Rest, invocation).await;
+        match called {
+            Ok(reply) => answer::reply(self, target, reply, media, status, request_id.as_str()),
+            Err(failure) => answer::refuse(target, failure, request_id.as_str()),
+        }
     }
 }
 
@@ -298,3 +302,6 @@ fn options(allow: &'static str) -> Response<Body> {
     response.headers_mut().insert(http::header::ALLOW, http::HeaderValue::from_static(allow));
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Random schemas and values, for tests of every door: the same seed gives the same ones.
+//! Random schemas and values: the same seed gives the same ones.
 
 use std::sync::Arc;
 

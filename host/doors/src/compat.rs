@@ -1,0 +1,399 @@
+//! Which changes of a schema would break a client of it.
+//!
+//! A change breaks when a request or an answer that was right for the old schema is not for the new one, at any door. What may be done without
+//! breaking: new interfaces and functions; new parameters and fields that are options, at the end; new flags at the end; new cases at
+//! the end of a variant or an enum that clients only send. Whether a type is sent, or received, or both, is followed from the functions.
+//!
+//! Interfaces are matched as clients know them: by package, major version and name. What is only in a version that the new schema has no
+//! longer is removed.
+
+use std::collections::HashSet;
+
+use wharf_call::{Case, Field, Function, Interface, Output, Schema, Type, TypeId, TypeKind};
+
+use crate::names::path_package;
+
+/// A sentence for each change from `old` to `new` that would break a client, in the order of the old schema. Empty when there is none.
+pub fn breaking_changes(old: &Schema, new: &Schema) -> Vec<String> {
+    let mut changes = Changes { old, new, said: Vec::new(), seen: HashSet::new() };
+    for interface in &old.interfaces {
+        changes.interface(interface);
+    }
+    let mut once = HashSet::new();
+    changes.said.retain(|text| once.insert(text.clone()));
+    changes.said
+}
+
+struct Changes<'a> {
+    old: &'a Schema,
+    new: &'a Schema,
+    said: Vec<String>,
+    /// Pairs of types that have been compared already.
+    seen: HashSet<(TypeId, TypeId, Direction)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Direction {
+    /// From the client to the plugin.
+    Sent,
+    /// From the plugin to the client.
+    Received,
+}
+
+use Direction::{Received, Sent};
+
+impl Changes<'_> {
+    fn say(&mut self, text: String) {
+        self.said.push(text);
+    }
+
+    fn interface(&mut self, old: &Interface) {
+        let path = |of: &Interface| format!("{}/{}", path_package(&of.package), of.name);
+        let at = path(old);
+        let Some(new) = self.new.interfaces.iter().find(|new| path(new) == at) else {
+            return self.say(format!("interface {at} is gone"));
+        };
+        for function in &old.functions {
+            let at = format!("{at}.{}", function.name);
+            match new.functions.iter().find(|new| new.name == function.name) {
+                Some(new) => self.function(&at, function, new),
+                None => self.say(format!("function {at} is gone")),
+            }
+        }
+    }
+
+    fn function(&mut self, at: &str, old: &Function, new: &Function) {
+        self.fields(at, "parameter", &old.params, &new.params, Sent);
+        match (&old.input, &new.input) {
+            (None, None) => {}
+            (Some(old), Some(new)) => self.ty(&format!("what is streamed to {at}"), old, new, Sent),
+            (None, Some(_)) => self.say(format!("{at} takes a stream now")),
+            (Some(_), None) => self.say(format!("{at} does not take a stream any more")),
+        }
+        match (&old.output, &new.output) {
+            (Output::Nothing, Output::Nothing) => {}
+            (Output::Value(old), Output::Value(new)) => {
+                self.ty(&format!("the result of {at}"), old, new, Received);
+            }
+            (Output::Stream(old), Output::Stream(new)) => {
+                self.ty(&format!("what {at} streams"), old, new, Received);
+            }
+            (old, new) => self.say(format!("{at} returns {} now, and returned {}", output(new), output(old))),
+        }
+        match (&old.error, &new.error) {
+            (Some(old), Some(new)) => self.ty(&format!("the error of {at}"), old, new, Received),
+            (Some(_), None) => self.say(format!("{at} does not return its declared error any more")),
+            // A client that knew of no declared error gets a failure as before.
+            (None, _) => {}
+        }
+        if old.is_query() && !new.is_query() {
+            self.say(format!(
+                "{at} is no @query any more: GET does not reach it, and in GraphQL it is a mutation"
+            ));
+        }
+    }
+
+    /// The fields of a record, or parameters.
+    fn fields(&mut self, at: &str, what: &str, old: &[Field], new: &[Field], direction: Direction) {
+        for (position, field) in old.iter().enumerate() {
+            let Some(there) = new.iter().position(|new| new.name == field.name) else {
+                self.say(format!("{what} {} of {at} is gone", field.name));
+                continue;
+            };
+            if there != position {
+                self.say(format!(
+                    "{what} {} of {at} is number {} now, and was number {}: add new ones at the end",
+                    field.name,
+                    there + 1,
+                    position + 1
+                ));
+            }
+            self.ty(&format!("{what} {} of {at}", field.name), &field.ty, &new[there].ty, direction);
+        }
+        for field in new.iter().filter(|new| old.iter().all(|old| old.name != new.name)) {
+            // Who receives a new field passes over it, or is made anew; who has to send it does not know of it.
+            if direction == Sent && !matches!(field.ty, Type::Option(_)) {
+                self.say(format!("{what} {} of {at} is new and required: make it an option", field.name));
+            }
+        }
+    }
+
+    fn cases(&mut self, at: &str, what: &str, old: &[Case], new: &[Case], direction: Direction) {
+        for (position, case) in old.iter().enumerate() {
+            let Some(there) = new.iter().position(|new| new.name == case.name) else {
+                self.say(format!("{what} {} of {at} is gone", case.name));
+                continue;
+            };
+            if there != position {
+                self.say(format!(
+                    "{what} {} of {at} is number {} now, and was number {}: add new ones at the end",
+                    case.name,
+                    there + 1,
+                    position + 1
+                ));
+            }
+            match (&case.ty, &new[there].ty) {
+                (None, None) => {}
+                (Some(old), Some(new)) => {
+                    self.ty(&format!("{what} {} of {at}", case.name), old, new, direction)
+                }
+                (None, Some(_)) => self.say(format!("{what} {} of {at} has a value now", case.name)),
+                (Some(_), None) => self.say(format!("{what} {} of {at} has no value any more", case.name)),
+            }
+        }
+        for case in new.iter().filter(|new| old.iter().all(|old| old.name != new.name)) {
+            if direction == Received && what == "case" {
+                self.say(format!(
+                    "case {} of {at} is new, and clients that receive it do not know it",
+                    case.name
+                ));
+            }
+        }
+    }
+
+    /// Compares types without a name on the way; `at` says where they are.
+    fn ty(&mut self, at: &str, old: &Type, new: &Type, direction: Direction) {
+        match (old, new) {
+            (Type::Named(old), Type::Named(new)) => self.named(at, *old, *new, direction),
+            (Type::List(old), Type::List(new)) | (Type::Option(old), Type::Option(new)) => {
+                self.ty(at, old, new, direction);
+            }
+            (Type::FixedList(old, n), Type::FixedList(new, m)) if n == m => self.ty(at, old, new, direction),
+            (Type::Map(key, value), Type::Map(new_key, new_value)) => {
+                self.ty(at, key, new_key, direction);
+                self.ty(at, value, new_value, direction);
+            }
+            (Type::Tuple(old), Type::Tuple(new)) if old.len() == new.len() => {
+                for (old, new) in old.iter().zip(new) {
+                    self.ty(at, old, new, direction);
+                }
+            }
+            (Type::Result(ok, error), Type::Result(new_ok, new_error))
+                if ok.is_some() == new_ok.is_some() && error.is_some() == new_error.is_some() =>
+            {
+                for (old, new) in [(ok, new_ok), (error, new_error)] {
+                    if let (Some(old), Some(new)) = (old, new) {
+                        self.ty(at, old, new, direction);
+                    }
+                }
+            }
+            (old, Type::Option(_)) if !matches!(old, Type::Option(_)) => match direction {
+                Sent => self.say(format!(
+                    "{at} is an option now, and was required: GraphQL and protobuf see another type"
+                )),
+                Received => self.say(format!("{at} is an option now, and clients expect it always")),
+            },
+            (Type::Option(_), new) if !matches!(new, Type::Option(_)) => match direction {
+                Sent => self.say(format!("{at} is required now, and was an option")),
+                Received => {
+                    self.say(format!("{at} is no option any more: GraphQL and protobuf see another type"))
+                }
+            },
+            (old, new) if old == new => {}
+            (old, new) => {
+                let (old, new) = (spell(self.old, old), spell(self.new, new));
+                self.say(format!("{at} is {new} now, and was {old}"));
+            }
+        }
+    }
+
+    fn named(&mut self, at: &str, old: TypeId, new: TypeId, direction: Direction) {
+        if !self.seen.insert((old, new, direction)) {
+            return;
+        }
+        let (was, is) = (self.old.type_def(old), self.new.type_def(new));
+        if was.name != is.name {
+            self.say(format!(
+                "{at} is {} now, and was {}: types have names in gRPC and GraphQL",
+                is.name, was.name
+            ));
+            return;
+        }
+        let name = &was.name;
+        match (&was.kind, &is.kind) {
+            (TypeKind::Record(old), TypeKind::Record(new)) => self.fields(name, "field", old, new, direction),
+            (TypeKind::Variant(old), TypeKind::Variant(new)) | (TypeKind::Enum(old), TypeKind::Enum(new)) => {
+                self.cases(name, "case", old, new, direction);
+            }
+            (TypeKind::Flags(old), TypeKind::Flags(new)) => self.cases(name, "flag", old, new, direction),
+            (old, new) => self.say(format!("{name} is {} now, and was {}", kind(new), kind(old))),
+        }
+    }
+}
+
+fn output(output: &Output) -> &'static str {
+    match output {
+        Output::Nothing => "nothing",
+        Output::Value(_) => "a value",
+        Output::Stream(_) => "a stream",
+    }
+}
+
+fn kind(kind: &TypeKind) -> &'static str {
+    match kind {
+        TypeKind::Record(_) => "a record",
+        TypeKind::Variant(_) => "a variant",
+        TypeKind::Enum(_) => "an enum",
+        TypeKind::Flags(_) => "flags",
+    }
+}
+
+/// A type as the WIT has it.
+fn spell(schema: &Schema, ty: &Type) -> String {
+    let of = |ty: &Type| spell(schema, ty);
+    match ty {
+        Type::Bool => "bool".into(),
+        Type::S8 => "s8".into(),
+        Type::S16 => "s16".into(),
+        Type::S32 => "s32".into(),
+        Type::S64 => "s64".into(),
+        Type::U8 => "u8".into(),
+        Type::U16 => "u16".into(),
+        Type::U32 => "u32".into(),
+        Type::U64 => "u64".into(),
+        Type::F32 => "f32".into(),
+        Type::F64 => "f64".into(),
+        Type::Char => "char".into(),
+        Type::String => "string".into(),
+        Type::Bytes(None) => "list<u8>".into(),
+        Type::Bytes(Some(n)) => format!("list<u8, {n}>"),
+        Type::List(item) => format!("list<{}>", of(item)),
+        Type::FixedList(item, n) => format!("list<{}, {n}>", of(item)),
+        Type::Map(key, value) => format!("map<{}, {}>", of(key), of(value)),
+        Type::Tuple(types) => format!("tuple<{}>", types.iter().map(of).collect::<Vec<_>>().join(", ")),
+        Type::Option(ty) => format!("option<{}>", of(ty)),
+        Type::Result(None, None) => "result".into(),
+        Type::Result(Some(ok), None) => format!("result<{}>", of(ok)),
+        Type::Result(ok, Some(error)) => {
+            format!("result<{}, {}>", ok.as_ref().map_or("_".into(), |ok| of(ok)), of(error))
+        }
+        Type::Named(id) => schema.type_def(*id).name.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::tests_demo::{field, function, package, schema};
+
+    fn changed(change: impl FnOnce(&mut Schema)) -> Vec<String> {
+        let old = schema("1.2.0");
+        let mut new = Arc::unwrap_or_clone(schema("1.3.0"));
+        change(&mut new);
+        breaking_changes(&old, &new)
+    }
+
+    fn functions(schema: &mut Schema) -> &mut Vec<Function> {
+        &mut schema.interfaces[0].functions
+    }
+
+    fn fields(schema: &mut Schema) -> &mut Vec<Field> {
+        match &mut schema.types[0].kind {
+            TypeKind::Record(fields) => fields,
+            _ => unreachable!("it is a record"),
+        }
+    }
+
+    fn cases(schema: &mut Schema, at: usize) -> &mut Vec<Case> {
+        match &mut schema.types[at].kind {
+            TypeKind::Variant(cases) | TypeKind::Enum(cases) => cases,
+            _ => unreachable!("it has cases"),
+        }
+    }
+
+    fn optional() -> Type {
+        Type::Option(Box::new(Type::U8))
+    }
+
+    #[test]
+    fn what_may_be_done_breaks_nothing() {
+        let none: Vec<String> = Vec::new();
+        assert_eq!(changed(|_| {}), none);
+        assert_eq!(changed(|new| functions(new).push(function("new", "", vec![], Output::Nothing))), none);
+        assert_eq!(changed(|new| functions(new)[0].params.push(field("more", optional()))), none);
+        assert_eq!(changed(|new| fields(new).push(field("more", optional()))), none);
+        // `order` is only ever sent.
+        let case = |name: &str| Case { name: name.into(), docs: Default::default(), ty: None };
+        assert_eq!(changed(|new| cases(new, 2).push(case("by-size"))), none);
+    }
+
+    #[test]
+    fn every_change_that_breaks_is_named() {
+        type Change = fn(&mut Schema);
+        let at = "demo:users@1/accounts";
+        let rows: Vec<(Change, String)> = vec![
+            (|new| new.interfaces[0].package = package("2.0.0"), format!("interface {at} is gone")),
+            (|new| functions(new)[0].name = "find".into(), format!("function {at}.get-user is gone")),
+            (|new| functions(new)[0].params.clear(), format!("parameter user-id of {at}.get-user is gone")),
+            (
+                |new| functions(new)[0].params.push(field("more", Type::U8)),
+                format!("parameter more of {at}.get-user is new and required: make it an option"),
+            ),
+            (
+                |new| functions(new)[0].params[0].ty = Type::U32,
+                format!("parameter user-id of {at}.get-user is u32 now, and was u64"),
+            ),
+            (
+                |new| functions(new)[1].params[1].ty = Type::Bool,
+                format!("parameter dry-run of {at}.put-user is required now, and was an option"),
+            ),
+            (
+                |new| functions(new)[0].output = Output::Nothing,
+                format!("{at}.get-user returns nothing now, and returned a value"),
+            ),
+            (
+                |new| functions(new)[3].output = Output::Value(Type::List(Box::new(Type::Char))),
+                format!("the result of {at}.search is char now, and was string"),
+            ),
+            (|new| functions(new)[5].input = None, format!("{at}.sum does not take a stream any more")),
+            (
+                |new| functions(new)[0].error = None,
+                format!("{at}.get-user does not return its declared error any more"),
+            ),
+            (
+                |new| functions(new)[0].docs = Default::default(),
+                format!(
+                    "{at}.get-user is no @query any more: GET does not reach it, and in GraphQL it is a mutation"
+                ),
+            ),
+            (|new| fields(new)[0].name = "id".into(), "field user-id of user is gone".into()),
+            (
+                |new| fields(new).insert(2, field("more", optional())),
+                "field nick of user is number 4 now, and was number 3: add new ones at the end".into(),
+            ),
+            (
+                |new| fields(new)[1].ty = Type::Option(Box::new(Type::String)),
+                "field name of user is an option now, and clients expect it always".into(),
+            ),
+            (|new| cases(new, 1)[0].ty = Some(Type::U8), "case not-found of refusal has a value now".into()),
+            (
+                |new| {
+                    let more = Case { name: "more".into(), docs: Default::default(), ty: None };
+                    cases(new, 1).push(more);
+                },
+                "case more of refusal is new, and clients that receive it do not know it".into(),
+            ),
+            (
+                |new| cases(new, 2).swap(0, 1),
+                "case by-name of order is number 2 now, and was number 1: add new ones at the end".into(),
+            ),
+            (|new| cases(new, 2).truncate(1), "case by-age of order is gone".into()),
+            (
+                |new| new.types[2].kind = TypeKind::Flags(Vec::new()),
+                "order is flags now, and was an enum".into(),
+            ),
+            (
+                |new| new.types[0].name = "person".into(),
+                format!(
+                    "the result of {at}.get-user is person now, and was user: types have names in gRPC and GraphQL"
+                ),
+            ),
+        ];
+        for (change, said) in rows {
+            let all = changed(change);
+            assert!(all.contains(&said), "{said}: {all:?}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A plugin that is a closure, and the host around it.
+
+use std::sync::Arc;
+
+use wharf_call::ports::Account;
+use wharf_call::{
+    BoxFuture, Call, Deadline, Failure, Invocation, Memory, MemoryUse, Reply, RequestId, Reservation, Schema,
+    Service, TraceContext,
+};
+
+type Answer = dyn Fn(Call) -> BoxFuture<'static, Result<Reply, Failure>> + Send + Sync;
+
+struct Fake {
+    plugin: String,
+    schema: Arc<Schema>,
+    answer: Box<Answer>,
+}
+
+/// The plugin `plugin` with the functions of `schema`, all of which are `answer`.
+pub fn fake<F>(
+    plugin: &str,
+    schema: Arc<Schema>,
+    answer: impl Fn(Call) -> F + Send + Sync + 'static,
+) -> Arc<dyn Service>
+where
+    F: Future<Output = Result<Reply, Failure>> + Send + 'static,
+{
+    let answer: Box<Answer> = Box::new(move |call| Box::pin(answer(call)));
+    Arc::new(Fake { plugin: plugin.to_owned(), schema, answer })
+}
+
+impl Service for Fake {
+    fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
+    fn generation(&self) -> u64 {
+        1
+    }
+
+    fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    fn invoke<'a>(&'a self, call: Call, _: Invocation) -> BoxFuture<'a, Result<Reply, Failure>> {
+        (self.answer)(call)
+    }
+}
+
+/// What the gateway would say of a request with the id `test`, on a route with these parameters.
+pub fn invocation(params: &[(&str, &str)]) -> Invocation {
+    Invocation {
+        request_id: RequestId::accept(b"test").unwrap_or_else(|| RequestId::from_bits(0)),
+        trace: TraceContext { trace_id: 1, span_id: 1, flags: 0 },
+        route: "/".into(),
+        params: params.iter().map(|(name, text)| ((*name).into(), (*text).to_owned())).collect(),
+        caller: None,
+        peer: "192.0.2.1".into(),
+        idempotent: false,
+        deadline: Deadline::NONE,
+    }
+}
+
+/// An account that has room for everything.
+pub struct Unbounded;
+
+impl Memory for Unbounded {
+    fn reserve(&self, _: MemoryUse, bytes: u64) -> Option<Reservation> {
+        Reservation::new(Arc::new(Unbounded), bytes)
+    }
+}
+
+impl Account for Unbounded {
+    fn take(&self, _: u64) -> bool {
+        true
+    }
+
+    fn give_back(&self, _: u64) {}
+}
