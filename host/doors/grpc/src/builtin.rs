@@ -6,7 +6,6 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use tonic::server::NamedService;
 use tower_service::Service;
@@ -77,7 +76,9 @@ where
         let mut server = server.clone();
         Box::pin(async move {
             let answered = server.call(request).await.unwrap_or_else(|never| match never {});
-            answered.map(|body| Body::stream(body.map_err(|status| Failure::new(Kind::Internal, status.message().to_owned()))))
+            answered.map(|body| {
+                Body::stream(body.map_err(|status| Failure::new(Kind::Internal, status.message().to_owned())))
+            })
         })
     };
     handlers.insert(S::NAME, Arc::new(handler));
@@ -97,7 +98,10 @@ pub(crate) fn empty_file() -> FileDescriptorProto {
     FileDescriptorProto {
         name: Some(EMPTY_FILE.to_owned()),
         package: Some("google.protobuf".to_owned()),
-        message_type: vec![prost_types::DescriptorProto { name: Some("Empty".to_owned()), ..Default::default() }],
+        message_type: vec![prost_types::DescriptorProto {
+            name: Some("Empty".to_owned()),
+            ..Default::default()
+        }],
         syntax: Some("proto3".to_owned()),
         ..Default::default()
     }

@@ -67,7 +67,8 @@ impl<'a> Compiler<'a> {
             services.push(format!("{package}.{name}"));
         }
         let mut order: Vec<usize> = (0..schema.types.len()).collect();
-        let key = |def: &TypeDef| (names::proto_package(&def.package), def.interface.clone(), def.name.clone());
+        let key =
+            |def: &TypeDef| (names::proto_package(&def.package), def.interface.clone(), def.name.clone());
         order.sort_by_key(|at| key(&schema.types[*at]));
         let mut type_names = vec![(String::new(), String::new()); schema.types.len()];
         for at in order {
@@ -87,7 +88,9 @@ impl<'a> Compiler<'a> {
                 scope.take([format!("{function}{what}"), format!("{within}{function}{what}")])
             };
             let functions = interface.functions.iter().map(|function| names::upper_camel(&function.name));
-            calls.push(functions.map(|function| (name(&function, "Request"), name(&function, "Response"))).collect());
+            calls.push(
+                functions.map(|function| (name(&function, "Request"), name(&function, "Response"))).collect(),
+            );
         }
         Compiler {
             schema,
@@ -398,7 +401,8 @@ impl<'a> Compiler<'a> {
             Type::Tuple(types) => format!("TupleOf{}", both(&types.iter().collect::<Vec<_>>(), "And")),
             Type::Option(inner) => format!("OptionOf{}", self.describe(inner)),
             Type::Result(ok, error) => {
-                let part = |ty: &Option<Box<Type>>| ty.as_ref().map_or("Nothing".into(), |ty| self.describe(ty));
+                let part =
+                    |ty: &Option<Box<Type>>| ty.as_ref().map_or("Nothing".into(), |ty| self.describe(ty));
                 format!("ResultOf{}Or{}", part(ok), part(error))
             }
             Type::Named(id) => self.type_names[id.0 as usize].0.clone(),
@@ -422,7 +426,13 @@ impl<'a> Compiler<'a> {
         Single::Message(id)
     }
 
-    fn message_id(&mut self, package: &str, message: MessageBuilder, full: String, shape: Shape) -> MessageId {
+    fn message_id(
+        &mut self,
+        package: &str,
+        message: MessageBuilder,
+        full: String,
+        shape: Shape,
+    ) -> MessageId {
         self.message(package, message, full, shape, true);
         MessageId(u32::try_from(self.messages.len() - 1).unwrap_or(u32::MAX))
     }

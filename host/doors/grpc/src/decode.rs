@@ -22,7 +22,12 @@ type Result<T> = std::result::Result<T, DecodeError>;
 ///
 /// # Errors
 /// Anything that is not a message of these fields, by the path of the field.
-pub(crate) fn decode(plan: &Plan, fields: &[Field], message: &Bytes, allowance_bytes: u64) -> Result<Vec<Value>> {
+pub(crate) fn decode(
+    plan: &Plan,
+    fields: &[Field],
+    message: &Bytes,
+    allowance_bytes: u64,
+) -> Result<Vec<Value>> {
     let mut decoder = Decoder { plan, allowance: allowance_bytes, whole: allowance_bytes };
     decoder.fields(fields, Source { bytes: message, shared: Some(message) })
 }
@@ -95,10 +100,9 @@ impl<'a> Decoder<'a> {
                 None => skip(wire, number, &mut rest)?,
             }
         }
-        let values = fields
-            .iter()
-            .zip(slots)
-            .map(|(field, slot)| self.settle(field, slot, source.shared).map_err(|error| error.within(&field.name)));
+        let values = fields.iter().zip(slots).map(|(field, slot)| {
+            self.settle(field, slot, source.shared).map_err(|error| error.within(&field.name))
+        });
         values.collect()
     }
 
@@ -112,7 +116,9 @@ impl<'a> Decoder<'a> {
         shared: Option<&Bytes>,
     ) -> Result<()> {
         match field.content {
-            Content::One(single) | Content::Optional(single) => self.single_seen(single, slot, wire, rest, shared),
+            Content::One(single) | Content::Optional(single) => {
+                self.single_seen(single, slot, wire, rest, shared)
+            }
             Content::Repeated(Single::Scalar(scalar), _) => {
                 if !matches!(slot, Slot::List(_)) {
                     *slot = Slot::List(Vec::new());
@@ -123,7 +129,9 @@ impl<'a> Decoder<'a> {
                     while !packed.is_empty() {
                         self.charge(0)?;
                         let at = items.len();
-                        items.push(self.scalar(scalar, scalar.wire(), &mut packed, None).map_err(|e| e.at(at))?);
+                        items.push(
+                            self.scalar(scalar, scalar.wire(), &mut packed, None).map_err(|e| e.at(at))?,
+                        );
                     }
                 } else {
                     self.charge(0)?;
@@ -152,7 +160,8 @@ impl<'a> Decoder<'a> {
                 }
                 let Slot::Map(entries, places) = slot else { return Ok(()) };
                 let nth = entries.len();
-                let entry = self.entry(key, value, Source { bytes, shared }).map_err(|error| error.at(nth))?;
+                let entry =
+                    self.entry(key, value, Source { bytes, shared }).map_err(|error| error.at(nth))?;
                 let place = Key::of(&entry.0);
                 // Once for the entry and once for the index of keys.
                 self.charge_many(4, if let Key::Text(text) = &place { text.len() } else { 0 })?;
@@ -255,7 +264,9 @@ impl<'a> Decoder<'a> {
             chosen = Some((at, case));
             let seen = match case.payload {
                 Some(single) => self.single_seen(single, &mut slot, wire, &mut rest, source.shared),
-                None => expect(wire, WireType::LengthDelimited).and_then(|()| delimited(&mut rest)).and_then(empty),
+                None => expect(wire, WireType::LengthDelimited)
+                    .and_then(|()| delimited(&mut rest))
+                    .and_then(empty),
             };
             seen.map_err(|error| error.within(&case.name))?;
         }
@@ -268,7 +279,8 @@ impl<'a> Decoder<'a> {
             (None, _) => None,
             (Some(Single::Message(id)), Slot::Message(bytes)) => {
                 self.charge(0)?;
-                let value = self.merged(id, &bytes, source.shared).map_err(|error| error.within(&case.name))?;
+                let value =
+                    self.merged(id, &bytes, source.shared).map_err(|error| error.within(&case.name))?;
                 Some(Box::new(value))
             }
             (_, Slot::Scalar(value)) => {

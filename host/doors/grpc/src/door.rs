@@ -3,10 +3,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Request, Response, StatusCode};
 use prost_types::FileDescriptorProto;
 use wharf_call::{
-    Body, BoxFuture, Call, Door, Failure, FunctionId, HttpService, Invocation, Kind, Refused, Reply, Schema, Service, Value,
+    Body, BoxFuture, Call, Door, Failure, FunctionId, HttpService, Invocation, Kind, Refused, Reply, Schema,
+    Service, Value,
 };
 use wharf_doors::call;
 
@@ -87,8 +88,12 @@ impl GrpcDoor {
         let path = request.uri().path();
         let response = if let Some(at) = self.paths.get(path) {
             let request_id = invocation.request_id.clone();
-            let exchange =
-                Arc::new(Exchange { shared: self.shared.clone(), at: *at, request_id: request_id.to_string(), gzip: accepts_gzip(&self.shared.config, request.headers()) });
+            let exchange = Arc::new(Exchange {
+                shared: self.shared.clone(),
+                at: *at,
+                request_id: request_id.to_string(),
+                gzip: accepts_gzip(&self.shared.config, request.headers()),
+            });
             match exchange.run(request, &mut invocation).await {
                 Ok(response) => response,
                 Err(failure) => {
@@ -100,7 +105,10 @@ impl GrpcDoor {
             response
         } else {
             let failure = Failure::new(Kind::NotImplemented, "There is no such method.");
-            status::response(failure, Details { request_id: invocation.request_id.as_str(), ..Details::default() })
+            status::response(
+                failure,
+                Details { request_id: invocation.request_id.as_str(), ..Details::default() },
+            )
         };
         Ok(web::close(response, protocol))
     }
@@ -188,7 +196,11 @@ impl Exchange {
         Ok(decode::decode(&self.shared.plan, fields, message, self.shared.config.value_bytes_max)?)
     }
 
-    async fn run(self: &Arc<Self>, request: Request<Body>, invocation: &mut Invocation) -> Result<Response<Body>, Failure> {
+    async fn run(
+        self: &Arc<Self>,
+        request: Request<Body>,
+        invocation: &mut Invocation,
+    ) -> Result<Response<Body>, Failure> {
         let (head, body) = request.into_parts();
         let gzip = sent_gzip(&head.headers)?;
         let Some(limit) = timeout(&head.headers)? else { return self.go(body, gzip, invocation, None).await };
@@ -214,7 +226,8 @@ impl Exchange {
         let mut frames = Frames::new(body, gzip, config.message_in_bytes_max, config.memory.clone());
         let failed = Arc::new(OnceLock::new());
         let (args, input) = if method.takes_stream() {
-            let mut values = if method.params == 0 { vec![Value::NONE] } else { self.first(&mut frames).await? };
+            let mut values =
+                if method.params == 0 { vec![Value::NONE] } else { self.first(&mut frames).await? };
             let first = match values.pop() {
                 Some(Value::Option(Some(first))) => Some(*first),
                 _ => None,
@@ -243,7 +256,12 @@ impl Exchange {
                 let deadline = due.map(|due| Box::pin(tokio::time::sleep_until(due.into())));
                 Body::stream(Many::new(self.clone(), stream, deadline, failed))
             }
-            _ => return Err(Failure::new(Kind::Internal, "The plugin's answer is not of the kind that it declares.")),
+            _ => {
+                return Err(Failure::new(
+                    Kind::Internal,
+                    "The plugin's answer is not of the kind that it declares.",
+                ));
+            }
         };
         let mut response = Response::new(body);
         let headers = response.headers_mut();
@@ -271,7 +289,10 @@ fn sent_gzip(headers: &HeaderMap) -> Result<bool, Failure> {
         Some(b"gzip") => Ok(true),
         Some(other) => {
             let shown: String = String::from_utf8_lossy(other).chars().take(40).collect();
-            Err(Failure::new(Kind::NotImplemented, format!("The encoding {shown:?} is not known here. Use gzip.")))
+            Err(Failure::new(
+                Kind::NotImplemented,
+                format!("The encoding {shown:?} is not known here. Use gzip."),
+            ))
         }
     }
 }
@@ -318,7 +339,8 @@ fn cardinality(said: &'static str) -> Failure {
 
 /// The answer to what is not gRPC, which is 415 whatever it is (gRPC over HTTP/2, "Requests").
 fn unsupported() -> Response<Body> {
-    let said = "gRPC needs HTTP/2 and the content type application/grpc; gRPC-Web needs application/grpc-web.";
+    let said =
+        "gRPC needs HTTP/2 and the content type application/grpc; gRPC-Web needs application/grpc-web.";
     let mut response = Response::new(Body::whole(said));
     *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -59,7 +59,10 @@ impl Encoder<'_> {
         if self.out.len().saturating_add(more) <= self.end {
             return Ok(());
         }
-        let said = format!("The response is larger than {} bytes, which is the most for one message.", self.bytes_max);
+        let said = format!(
+            "The response is larger than {} bytes, which is the most for one message.",
+            self.bytes_max
+        );
         Err(Failure::new(Kind::ResponseTooLarge, said))
     }
 
@@ -86,7 +89,9 @@ impl Encoder<'_> {
                 if items.is_empty() {
                     return Ok(());
                 }
-                self.delimited(number, |encoder| items.iter().try_for_each(|item| encoder.scalar(scalar, item)))
+                self.delimited(number, |encoder| {
+                    items.iter().try_for_each(|item| encoder.scalar(scalar, item))
+                })
             }
             (Content::Repeated(single, _), Value::List(items)) => {
                 items.iter().try_for_each(|item| self.single(number, single, item))
@@ -146,7 +151,9 @@ impl Encoder<'_> {
                 }
                 Ok(())
             }
-            (Shape::Variant(cases), Value::Variant(case, payload)) => self.case(cases, *case, payload.as_deref()),
+            (Shape::Variant(cases), Value::Variant(case, payload)) => {
+                self.case(cases, *case, payload.as_deref())
+            }
             (Shape::Result(cases), Value::Result(Ok(payload))) => self.case(cases, 0, payload.as_deref()),
             (Shape::Result(cases), Value::Result(Err(payload))) => self.case(cases, 1, payload.as_deref()),
             (Shape::Wrapper(field), value) => self.field(field, value),

@@ -125,13 +125,20 @@ fn place<T>(
 /// Docs as protobuf's compilers keep a comment: each line with the blank that follows `//`.
 fn comment(docs: &Docs) -> Option<String> {
     let printable = |c: char| if c.is_control() { ' ' } else { c };
-    let mut lines: Vec<String> =
-        docs.text.lines().map(|line| line.chars().map(printable).collect::<String>().trim_end().to_owned()).collect();
+    let mut lines: Vec<String> = docs
+        .text
+        .lines()
+        .map(|line| line.chars().map(printable).collect::<String>().trim_end().to_owned())
+        .collect();
     if let Some(since) = &docs.deprecated {
         if !lines.is_empty() {
             lines.push(String::new());
         }
-        let since = if since.is_empty() { String::new() } else { format!(" since version {}", since.chars().map(printable).collect::<String>()) };
+        let since = if since.is_empty() {
+            String::new()
+        } else {
+            format!(" since version {}", since.chars().map(printable).collect::<String>())
+        };
         lines.push(format!("Deprecated{since}."));
     }
     let line = |line: &String| if line.is_empty() { "\n".to_owned() } else { format!(" {line}\n") };
@@ -147,17 +154,19 @@ pub(crate) struct MessageBuilder(Documented<DescriptorProto>);
 
 impl MessageBuilder {
     pub(crate) fn new(name: &str, docs: &Docs) -> Self {
-        let options = deprecated(docs)
-            .map(|_| MessageOptions { deprecated: Some(true), ..MessageOptions::default() });
-        let proto =
-            DescriptorProto { name: Some(name.to_owned()), options, ..DescriptorProto::default() };
-        MessageBuilder(Documented { proto, docs: comment(docs).map(|text| (Vec::new(), text)).into_iter().collect() })
+        let options =
+            deprecated(docs).map(|_| MessageOptions { deprecated: Some(true), ..MessageOptions::default() });
+        let proto = DescriptorProto { name: Some(name.to_owned()), options, ..DescriptorProto::default() };
+        MessageBuilder(Documented {
+            proto,
+            docs: comment(docs).map(|text| (Vec::new(), text)).into_iter().collect(),
+        })
     }
 
     pub(crate) fn field(&mut self, entry: Entry, docs: &Docs) {
         let Entry { mut field, nested } = entry;
-        field.options = deprecated(docs)
-            .map(|_| FieldOptions { deprecated: Some(true), ..FieldOptions::default() });
+        field.options =
+            deprecated(docs).map(|_| FieldOptions { deprecated: Some(true), ..FieldOptions::default() });
         if let (Some(text), Ok(at)) = (comment(docs), i32::try_from(self.0.proto.field.len())) {
             self.0.docs.push((vec![MEMBERS, at], text));
         }
@@ -167,7 +176,10 @@ impl MessageBuilder {
 
     /// Begins the oneof that the cases are in.
     pub(crate) fn oneof(&mut self, name: String) {
-        self.0.proto.oneof_decl.push(OneofDescriptorProto { name: Some(name), ..OneofDescriptorProto::default() });
+        self.0
+            .proto
+            .oneof_decl
+            .push(OneofDescriptorProto { name: Some(name), ..OneofDescriptorProto::default() });
     }
 
     /// Adds a case to the oneof.
@@ -214,8 +226,8 @@ pub(crate) fn enum_proto(
 
 impl Documented<ServiceDescriptorProto> {
     pub(crate) fn service(name: &str, docs: &Docs) -> Self {
-        let options = deprecated(docs)
-            .map(|_| ServiceOptions { deprecated: Some(true), ..ServiceOptions::default() });
+        let options =
+            deprecated(docs).map(|_| ServiceOptions { deprecated: Some(true), ..ServiceOptions::default() });
         let proto = ServiceDescriptorProto { name: Some(name.to_owned()), method: Vec::new(), options };
         Documented { proto, docs: comment(docs).map(|text| (Vec::new(), text)).into_iter().collect() }
     }

@@ -111,13 +111,7 @@ impl Merger {
         id
     }
 
-    fn interface(
-        &mut self,
-        plugins: &[(&str, &Schema)],
-        plugin: usize,
-        name: &str,
-        interface: &Interface,
-    ) {
+    fn interface(&mut self, plugins: &[(&str, &Schema)], plugin: usize, name: &str, interface: &Interface) {
         let full = interface.full_name();
         let key = (names::proto_package(&interface.package), interface.name.clone());
         match self.exported.insert(key, plugin) {
@@ -203,9 +197,7 @@ fn with(ty: &Type, ids: &[TypeId]) -> Type {
         Type::Map(key, value) => Type::Map(boxed(key), boxed(value)),
         Type::Tuple(types) => Type::Tuple(types.iter().map(|ty| with(ty, ids)).collect()),
         Type::Option(inner) => Type::Option(boxed(inner)),
-        Type::Result(ok, error) => {
-            Type::Result(ok.as_deref().map(boxed), error.as_deref().map(boxed))
-        }
+        Type::Result(ok, error) => Type::Result(ok.as_deref().map(boxed), error.as_deref().map(boxed)),
         plain => plain.clone(),
     }
 }

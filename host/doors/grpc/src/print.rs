@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
 use prost_types::field_descriptor_proto::{Label, Type as Wire};
-use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, ServiceDescriptorProto};
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, ServiceDescriptorProto,
+};
 
 use crate::file::spells_json;
 
@@ -129,10 +131,16 @@ impl Printer<'_> {
         line!(self, "}}");
     }
 
-    fn field_type(&self, message: &DescriptorProto, field: &FieldDescriptorProto, local: &HashSet<&str>) -> String {
+    fn field_type(
+        &self,
+        message: &DescriptorProto,
+        field: &FieldDescriptorProto,
+        local: &HashSet<&str>,
+    ) -> String {
         let nested = field.type_name().rsplit('.').next().unwrap_or_default();
         let map = message.nested_type.iter().find(|entry| {
-            entry.name() == nested && field.type_name() == format!("{}{}.{nested}", self.prefix, message.name())
+            entry.name() == nested
+                && field.type_name() == format!("{}{}.{nested}", self.prefix, message.name())
         });
         if let Some([key, value]) = map.map(|entry| entry.field.as_slice()) {
             let (key, value) = (self.type_name(key, local), self.type_name(value, local));

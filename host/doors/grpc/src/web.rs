@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
-use http_body::{Body as _, Frame};
+use http_body::Frame;
 use wharf_call::{Body, Failure, Kind};
 
 /// What a client speaks.
@@ -54,9 +54,8 @@ pub(crate) fn close(response: Response<Body>, protocol: Protocol) -> Response<Bo
         Protocol::WebText => HeaderValue::from_static("application/grpc-web-text+proto"),
     };
     let text = protocol == Protocol::WebText;
-    let mut response = response.map(|body| {
-        if matches!(body, Body::Empty) { body } else { Body::stream(Framed { body, text }) }
-    });
+    let mut response = response
+        .map(|body| if matches!(body, Body::Empty) { body } else { Body::stream(Framed { body, text }) });
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
@@ -132,7 +131,9 @@ impl http_body::Body for Framed {
         Pin::new(&mut self.body).poll_frame(cx).map_ok(|frame| {
             let data = match frame.into_data() {
                 Ok(data) => data,
-                Err(frame) => frame.into_trailers().map(|trailers| trailer_frame(&trailers)).unwrap_or_default(),
+                Err(frame) => {
+                    frame.into_trailers().map(|trailers| trailer_frame(&trailers)).unwrap_or_default()
+                }
             };
             Frame::data(if text { STANDARD.encode(&data).into() } else { data })
         })
