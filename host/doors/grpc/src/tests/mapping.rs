@@ -51,7 +51,9 @@ fn ten_thousand_values_of_random_types_are_the_same_after_the_wire_and_after_a_s
                 let again = Bytes::from(stock.encode_to_vec());
                 let theirs = decode(&plan, &method.request, &again, u64::MAX)
                     .unwrap_or_else(|error| panic!("{error}: {}", said()));
-                assert_eq!(shown(&theirs[0]), shown(&sent));
+                // It takes minus zero for the zero that need not be sent, which ours does not.
+                let unsigned = |value| shown(value).replace("-0.0", "0.0");
+                assert_eq!(unsigned(&theirs[0]), unsigned(&sent));
 
                 let mut answer = Vec::new();
                 encode(&plan, method.result.as_ref(), Some(&sent), usize::MAX, &mut answer).unwrap();
