@@ -6,7 +6,6 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use tonic::server::NamedService;
 use tower_service::Service;

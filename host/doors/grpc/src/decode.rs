@@ -208,10 +208,10 @@ impl<'a> Decoder<'a> {
                 self.charge(0)?;
                 Ok(Value::some(value))
             }
-            (Content::One(Single::Message(id)), Slot::Message(bytes)) => self.merged(id, &bytes, shared),
+            (Content::One(Single::Message(id)), Slot::Message(bytes)) => self.merged(id, bytes, shared),
             (Content::Optional(Single::Message(id)), Slot::Message(bytes)) => {
                 self.charge(0)?;
-                Ok(Value::some(self.merged(id, &bytes, shared)?))
+                Ok(Value::some(self.merged(id, bytes, shared)?))
             }
             (Content::Repeated(_, length), Slot::List(items)) => of_length(items, length),
             (Content::Map(..), Slot::Map(entries, _)) => Ok(Value::Map(entries)),
@@ -220,9 +220,9 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn merged(&mut self, id: MessageId, bytes: &Cow<'_, [u8]>, shared: Option<&Bytes>) -> Result<Value> {
+    fn merged(&mut self, id: MessageId, bytes: Cow<'_, [u8]>, shared: Option<&Bytes>) -> Result<Value> {
         let shared = if matches!(bytes, Cow::Borrowed(_)) { shared } else { None };
-        self.message(id, Source { bytes, shared })
+        self.message(id, Source { bytes: &bytes, shared })
     }
 
     fn message(&mut self, id: MessageId, source: Source<'_>) -> Result<Value> {
@@ -280,7 +280,7 @@ impl<'a> Decoder<'a> {
             (Some(Single::Message(id)), Slot::Message(bytes)) => {
                 self.charge(0)?;
                 let value =
-                    self.merged(id, &bytes, source.shared).map_err(|error| error.within(&case.name))?;
+                    self.merged(id, bytes, source.shared).map_err(|error| error.within(&case.name))?;
                 Some(Box::new(value))
             }
             (_, Slot::Scalar(value)) => {
@@ -314,7 +314,7 @@ impl<'a> Decoder<'a> {
         };
         let value = match (value_type, value_slot) {
             (_, Slot::Scalar(value)) => Ok(value),
-            (Single::Message(id), Slot::Message(bytes)) => self.merged(id, &bytes, source.shared),
+            (Single::Message(id), Slot::Message(bytes)) => self.merged(id, bytes, source.shared),
             (Single::Scalar(scalar), _) => zero(scalar),
             // The value of an entry is never missing: one that is not on the wire is the empty message.
             (Single::Message(id), _) => self.message(id, Source { bytes: &[], shared: None }),

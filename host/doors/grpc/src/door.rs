@@ -3,9 +3,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use http::header::CONTENT_TYPE;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Request, Response, StatusCode, Version,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Request, Response, StatusCode};
 use prost_types::FileDescriptorProto;
 use wharf_call::{
     Body, BoxFuture, Call, Door, Failure, FunctionId, HttpService, Invocation, Kind, Refused, Reply, Schema,

@@ -17,6 +17,9 @@ pub(crate) const HEAD_LEN: usize = 5;
 /// The messages of a request, one after the other. Nothing is buffered beyond the largest message and what came with its end.
 pub(crate) struct Frames {
     body: Body,
+    /// What came last; messages that are whole in it are parts of it.
+    chunk: Bytes,
+    /// A message that came in several chunks, and what came with its end.
     buffer: BytesMut,
     gzip: bool,
     bytes_max: usize,
@@ -29,7 +32,7 @@ impl Frames {
     /// The messages in `body`, each of at most `bytes_max` bytes; compressed ones are only taken when the client has announced
     /// `gzip`.
     pub(crate) fn new(body: Body, gzip: bool, bytes_max: usize, memory: Arc<dyn Memory>) -> Self {
-        Frames { body, buffer: BytesMut::new(), gzip, bytes_max, memory, paid: None }
+        Frames { body, chunk: Bytes::new(), buffer: BytesMut::new(), gzip, bytes_max, memory, paid: None }
     }
 
     /// The next message, or `None` when the client has ended. Dropping the future loses nothing.
@@ -38,42 +41,36 @@ impl Frames {
     /// A message that is too large, at its first five bytes; one that does not end, or is not what its head says; what cut the
     /// body short.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
-        // A small request is here whole, and its message is a part of it.
-        if self.buffer.is_empty()
-            && let Body::Whole(bytes) = &mut self.body
-        {
-            let Some(head) = Head::read(bytes, self.gzip, self.bytes_max)? else { return Err(cut_short()) };
-            if bytes.len() < HEAD_LEN + head.length {
-                return Err(cut_short());
-            }
-            bytes.advance(HEAD_LEN);
-            let message = bytes.split_to(head.length);
-            if bytes.is_empty() {
-                self.body = Body::Empty;
-            }
-            return self.open(head, message).map(Some);
-        }
         loop {
-            if let Some(head) = Head::read(&self.buffer, self.gzip, self.bytes_max)?
-                && self.buffer.len() >= HEAD_LEN + head.length
+            let buffered = !self.buffer.is_empty();
+            let bytes = if buffered { &self.buffer[..] } else { &self.chunk[..] };
+            if let Some(head) = Head::read(bytes, self.gzip, self.bytes_max)?
+                && bytes.len() >= HEAD_LEN + head.length
             {
-                self.buffer.advance(HEAD_LEN);
-                let message = self.buffer.split_to(head.length).freeze();
+                let message = if buffered {
+                    self.buffer.advance(HEAD_LEN);
+                    self.buffer.split_to(head.length).freeze()
+                } else {
+                    self.chunk.advance(HEAD_LEN);
+                    self.chunk.split_to(head.length)
+                };
                 return self.open(head, message).map(Some);
             }
-            match self.body.frame().await {
-                Some(frame) => {
-                    let Ok(data) = frame?.into_data() else { continue };
-                    if self.buffer.is_empty() {
-                        self.buffer = BytesMut::from(data);
-                    } else {
-                        self.pay(self.buffer.len() + data.len())?;
-                        self.buffer.extend_from_slice(&data);
-                    }
-                }
-                None if self.buffer.is_empty() => return Ok(None),
-                None => return Err(cut_short()),
+            let Some(frame) = self.body.frame().await else {
+                return if self.buffer.is_empty() && self.chunk.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(cut_short())
+                };
+            };
+            let Ok(data) = frame?.into_data() else { continue };
+            if self.buffer.is_empty() && self.chunk.is_empty() {
+                self.chunk = data;
+                continue;
             }
+            self.pay(self.buffer.len() + self.chunk.len() + data.len())?;
+            self.buffer.extend_from_slice(&std::mem::take(&mut self.chunk));
+            self.buffer.extend_from_slice(&data);
         }
     }
 

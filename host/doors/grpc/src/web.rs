@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
-use http_body::{Body as _, Frame};
+use http_body::Frame;
 use wharf_call::{Body, Failure, Kind};
 
 /// What a client speaks.
