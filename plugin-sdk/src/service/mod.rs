@@ -313,6 +313,8 @@ mod flow;
 mod instance;
 mod scalars;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use futures_core::Stream;
 pub use instance::Lifecycle;
