@@ -107,6 +107,7 @@ The project needs nothing but Rust: the SDK's sources are written into vendor/wh
 
 Examples:
   wharf new handler greet
+  wharf new service accounts
   wharf new handler greet --dir services/greet")]
 struct NewArgs {
     /// What kind of plugin
@@ -128,6 +129,8 @@ struct NewArgs {
 enum NewKind {
     /// Answers HTTP requests
     Handler,
+    /// Exports functions, which are served as REST, gRPC, GraphQL and JSON-RPC
+    Service,
 }
 
 /// `wharf build`.
