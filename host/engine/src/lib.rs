@@ -57,4 +57,6 @@ pub use compile::{CompileCommand, compile_worker};
 pub use config::{DirGrant, DirGrants, EngineConfig, Grants, Isolation, PluginConfig, PoolConfig, Residency};
 pub use inspect::{ImportUse, Inspection, Need, inspect, sha256_hex};
 pub use limits::Limits;
+#[doc(hidden)] // For the benchmark.
+pub use probe::Conversion;
 pub use runtime::{Artifact, Engine};
