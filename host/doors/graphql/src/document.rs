@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use async_graphql::parser::parse_query;
 use async_graphql::parser::types::{BaseType, ExecutableDocument, OperationDefinition, Type as AstType};
-use async_graphql::{Name, Pos, Positioned, Value as Literal};
+use async_graphql::{Name, Pos, Positioned};
+use async_graphql_value::Value as Literal;
 use serde_json::{Map, Value as Json};
 use wharf_call::Value;
 

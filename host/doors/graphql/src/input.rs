@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 
-use async_graphql::{Name, Value as Literal};
+use async_graphql::Name;
+use async_graphql_value::Value as Literal;
 use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};

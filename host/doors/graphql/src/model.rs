@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_graphql::dynamic::TypeRef;
 use indexmap::IndexMap;
-use wharf_call::{FunctionId, Output, Schema, Service, Type};
+use wharf_call::{FunctionId, Output, Schema, Service};
 use wharf_doors::names::{distinct, lower_camel, upper_camel};
 
 use crate::config::{GraphqlConfig, PluginOptions};

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use wharf_call::{Case, Field, Output, Schema, Type, TypeDef, TypeId, TypeKind};
+use wharf_call::{Case, Output, Schema, Type, TypeDef, TypeId, TypeKind};
 use wharf_doors::names::{distinct, lower_camel, major, screaming, upper_camel};
 
 /// Scalars of GraphQL and of this door, and the root types.

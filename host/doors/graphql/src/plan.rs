@@ -6,7 +6,8 @@
 use async_graphql::parser::types::{
     Directive, ExecutableDocument, Field, OperationDefinition, OperationType, Selection, SelectionSet,
 };
-use async_graphql::{Name, Pos, Positioned, Value as Literal};
+use async_graphql::{Name, Pos, Positioned};
+use async_graphql_value::Value as Literal;
 use indexmap::IndexMap;
 use wharf_call::{Type, TypeKind};
 

@@ -31,7 +31,7 @@ impl Random {
         if depth == 0 {
             return self.scalar();
         }
-        let mut inner = |random: &mut Self| Box::new(random.ty(named, depth - 1));
+        let inner = |random: &mut Self| Box::new(random.ty(named, depth - 1));
         match self.below(12) {
             0 | 1 => list_of(inner(self)),
             2 => Type::FixedList(inner(self), 2),
