@@ -10,9 +10,10 @@ use wharf_doors::DoorConfig;
 use wharf_doors::jsonrpc::{JsonRpcConfig, JsonRpcDoor};
 use wharf_doors::rest::{BindingSpec, RestDoor};
 use wharf_gateway::{RoutePattern, RouteSpec};
+use wharf_graphql::{GraphqlDoor, LinkSpec, LoadSpec, PluginOptions};
 use wharf_grpc::{GrpcConfig, GrpcDoor, ProtoFiles};
 
-use crate::manifest::{Diagnostics, FunctionEntry, Manifest, RouteEntry};
+use crate::manifest::{Diagnostics, FunctionEntry, LinkEntry, Manifest, RouteEntry};
 
 /// The functions of each plugin that has any, by its name.
 pub(crate) type Services = BTreeMap<String, Arc<dyn Service>>;
@@ -40,13 +41,21 @@ pub(crate) fn build(
     let mut built = Builder { manifest, services, doors: Doors::default(), problems: Diagnostics::default() };
     built.rest(memory);
     built.grpc(memory);
+    built.graphql(memory);
     built.json_rpc(memory);
     if built.problems.errors() > 0 { Err(built.problems) } else { Ok(built.doors) }
 }
 
 /// What the doors of JSON are given.
 pub(crate) fn rest_config(manifest: &Manifest, memory: &Arc<dyn Memory>) -> DoorConfig {
-    DoorConfig { body_bytes_max: manifest.doors.message_bytes_max, ..DoorConfig::new(memory.clone()) }
+    let queries = manifest.plugins.iter().flat_map(|(name, plugin)| {
+        plugin.doors.queries.iter().map(|function| (name.clone(), function.clone()))
+    });
+    DoorConfig {
+        body_bytes_max: manifest.doors.message_bytes_max,
+        queries: queries.collect(),
+        ..DoorConfig::new(memory.clone())
+    }
 }
 
 struct Builder<'a> {
@@ -112,6 +121,18 @@ impl Builder<'_> {
         self.doors.grpc = Some(door);
     }
 
+    fn graphql(&mut self, memory: &Arc<dyn Memory>) {
+        let services = self.through("graphql");
+        if !self.manifest.doors.graphql || services.is_empty() {
+            return;
+        }
+        let links: Vec<LinkSpec> = self.manifest.links.iter().map(link).collect();
+        let door = GraphqlDoor::new(&services, &links, graphql_config(self.manifest), memory.clone());
+        let Some(door) = self.checked(door) else { return };
+        let door: Arc<dyn HttpService> = Arc::new(door);
+        self.route("/graphql", &[Method::GET, Method::POST], &door);
+    }
+
     fn json_rpc(&mut self, memory: &Arc<dyn Memory>) {
         let services = self.through("jsonrpc");
         if !self.manifest.doors.jsonrpc || services.is_empty() {
@@ -165,5 +186,50 @@ fn binding(route: &RouteEntry, function: &FunctionEntry) -> BindingSpec {
         query: function.query.clone().into_iter().collect(),
         header: function.headers.clone().into_iter().collect(),
         status: function.status,
+    }
+}
+
+fn link(link: &LinkEntry) -> LinkSpec {
+    LinkSpec {
+        plugin: link.field.plugin.clone(),
+        type_name: link.field.within.clone(),
+        field: link.field.name.clone(),
+        as_name: link.name.clone(),
+        load: LoadSpec {
+            plugin: link.load.plugin.clone(),
+            interface: link.load.within.clone(),
+            function: link.load.name.clone(),
+        },
+    }
+}
+
+fn graphql_config(manifest: &Manifest) -> wharf_graphql::GraphqlConfig {
+    let default = wharf_graphql::GraphqlConfig::default();
+    let entry = &manifest.graphql;
+    let plugins = manifest.plugins.iter().map(|(name, plugin)| {
+        let doors = &plugin.doors;
+        let options = PluginOptions { prefix: doors.graphql_prefix.clone(), queries: doors.queries.clone() };
+        (name.clone(), options)
+    });
+    let trusted =
+        entry.documents.values().map(|text| (wharf_engine::sha256_hex(text.as_bytes()), text.clone()));
+    wharf_graphql::GraphqlConfig {
+        plugins: plugins.collect(),
+        introspection: entry.introspection,
+        graphiql: entry.graphiql,
+        body_bytes_max: manifest.doors.message_bytes_max,
+        tokens_max: entry.tokens_max,
+        depth_max: entry.depth_max,
+        complexity_max: entry.complexity_max,
+        aliases_max: entry.aliases_max,
+        directives_max: entry.directives_max,
+        batch_max: entry.batch_max,
+        load_batch_max: entry.link_batch_max,
+        persisted: wharf_graphql::PersistedConfig {
+            trusted: trusted.collect(),
+            only: entry.documents_only,
+            ..default.persisted.clone()
+        },
+        ..default
     }
 }
