@@ -148,7 +148,7 @@ impl GraphqlDoor {
                 let text = "A subscription cannot be part of a batch.";
                 Outcome::refused(vec![request_error(text, None, VALIDATION_FAILED, id)])
             }
-            Ok(ready) => self.core.execute(&ready, invocation).await,
+            Ok(ready) => self.core.execute(ready, invocation).await,
         }
     }
 
@@ -174,7 +174,7 @@ impl GraphqlDoor {
                     let text = "A subscription needs `accept: text/event-stream`, or a WebSocket.";
                     Outcome::refused(vec![request_error(text, None, VALIDATION_FAILED, id)])
                 }
-                _ => self.core.execute(&ready, &invocation).await,
+                _ => self.core.execute(ready, &invocation).await,
             },
         };
         if accepts.best == Media::Events {

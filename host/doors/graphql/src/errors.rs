@@ -17,6 +17,9 @@ pub(crate) const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
 /// `extensions.code` of variables and arguments that are not of their types.
 pub(crate) const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
 
+/// The most bytes of a message that the library makes.
+const MESSAGE_BYTES_MAX: usize = 1_000;
+
 /// What one operation gave.
 #[derive(Debug)]
 pub(crate) struct Outcome {
@@ -68,7 +71,9 @@ pub(crate) fn request_error(text: &str, at: Option<Pos>, code: &str, request_id:
 
 /// What async-graphql has found, as an error of a request.
 pub(crate) fn server_error(error: &ServerError, code: &str, request_id: &str) -> Json {
-    let mut json = request_error(&error.message, None, code, request_id);
+    // It quotes the document, whose lines are as long as the client likes.
+    let end = error.message.floor_char_boundary(MESSAGE_BYTES_MAX);
+    let mut json = request_error(&error.message[..end], None, code, request_id);
     if !error.locations.is_empty() {
         json["locations"] = locations(&error.locations);
     }

@@ -36,10 +36,11 @@ struct Fatal;
 
 impl Core {
     /// Executes a query or a mutation.
-    pub(crate) async fn execute(&self, ready: &Ready, invocation: &Invocation) -> Outcome {
+    pub(crate) async fn execute(&self, mut ready: Ready, invocation: &Invocation) -> Outcome {
+        let args = std::mem::take(&mut ready.args);
         let mut job = Job::new(self, invocation);
         let introspected = match ready.plan.introspects {
-            true => match self.introspect(ready, invocation).await {
+            true => match self.introspect(&ready, invocation).await {
                 Ok(data) => data,
                 Err(errors) => return Outcome { data: Some(None), errors },
             },
@@ -47,7 +48,7 @@ impl Core {
         };
         let mut loader = Loader::default();
         let mut fields: Vec<(&RootPlan, Option<Text>)> = Vec::with_capacity(ready.plan.roots.len());
-        let roots = ready.plan.roots.iter().zip(&ready.args);
+        let roots = ready.plan.roots.iter().zip(args);
         let mut fatal = false;
         if ready.plan.kind == RootKind::Mutation {
             // One after the other, each to its end (GraphQL, section 6.2.2).
@@ -82,14 +83,13 @@ impl Core {
     /// Begins a subscription: a response for each value. Dropping the stream abandons the call.
     pub(crate) fn subscribe(
         self: Arc<Self>,
-        ready: Ready,
+        mut ready: Ready,
         invocation: Invocation,
     ) -> BoxStream<'static, Outcome> {
         let begin = async move {
-            let root = ready.plan.roots.first();
-            let Some((root, args)) = root.zip(ready.args.first()) else {
-                return stream::empty().boxed();
-            };
+            // It has one field at its root, or none where that is skipped.
+            let args = ready.args.pop().flatten();
+            let Some(root) = ready.plan.roots.first() else { return stream::empty().boxed() };
             let values = match self.call(root, args, &invocation).await {
                 Ok(Some(Reply::Stream(values))) => values,
                 Ok(reply) => {
@@ -138,12 +138,12 @@ impl Core {
     async fn call(
         &self,
         root: &RootPlan,
-        args: &Option<Vec<Value>>,
+        args: Option<Vec<Value>>,
         invocation: &Invocation,
     ) -> Result<Option<Reply>, Failure> {
         let (RootSource::Call { root, .. }, Some(args)) = (&root.source, args) else { return Ok(None) };
         let service = &self.model.plugins[root.plugin].service;
-        let call = Call { function: root.function, args: args.clone(), input: None, door: Door::Graphql };
+        let call = Call { function: root.function, args, input: None, door: Door::Graphql };
         invoke(&**service, call, invocation.clone()).await.map(Some)
     }
 

@@ -197,7 +197,7 @@ fn operate(core: Arc<Core>, request: GraphqlRequest, invocation: Invocation) -> 
         match ready.plan.kind {
             RootKind::Subscription => core.subscribe(ready, invocation),
             _ => {
-                let outcome = core.execute(&ready, &invocation).await;
+                let outcome = core.execute(ready, &invocation).await;
                 stream::once(async { outcome }).boxed()
             }
         }

@@ -85,6 +85,17 @@ async fn a_long_chain_of_fragments() {
 }
 
 #[tokio::test]
+async fn many_fragments_that_are_all_used_are_answered_soon() {
+    let door = door(&[things()], &[], GraphqlConfig::default()).unwrap();
+    let spreads: String = (0..900).map(|at| format!("...F{at} ")).collect();
+    let fragments: String = (0..900).map(|at| format!("fragment F{at} on Thing{{id}}")).collect();
+    let began = Instant::now();
+    let got = ask(&door, &format!("{{get(id:1){{{spreads}}}}}{fragments}")).await;
+    assert_eq!(got["data"], json!({ "get": { "id": 1 } }), "{got}");
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn many_directives_and_many_that_are_repeated() {
     refused(format!("{{hello {}}}", "@skip(if: false)".repeat(1_000)), "directives").await;
     refused(format!("{{hello {}}}", "@a".repeat(4_000)), "directives").await;
