@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput};
 use wharf_call::{
-    Call, Docs, Door, Field, FunctionId, Package, Reply, Schema, Service, Type, TypeDef, TypeId, TypeKind, Value,
+    Call, Docs, Door, Field, FunctionId, Package, Reply, Schema, Service, Type, TypeDef, TypeId, TypeKind,
+    Value,
 };
 use wharf_engine::{Conversion, Isolation};
 use wharf_harness::components;

@@ -25,11 +25,17 @@ fn what_cannot_be_served_is_refused_by_function_with_what_to_write_instead() {
         ("f: func() -> option<stream<u8>>;", "a stream within another type cannot be served"),
         ("f: func(x: list<stream<u8>>);", "parameter x: a stream within another type"),
         ("f: func(a: stream<u8>, b: stream<u8>);", "two stream parameters"),
-        ("record r { a: u8 } f: func() -> stream<r>;", "For anything else return a resource: next: async func()"),
+        (
+            "record r { a: u8 } f: func() -> stream<r>;",
+            "For anything else return a resource: next: async func()",
+        ),
         ("f: func() -> stream<stream<u8>>;", "a stream carries bools, numbers, chars or strings"),
         ("f: func() -> stream;", "a stream of nothing"),
         ("resource r { next: func() -> option<u8>; } f: func(x: borrow<r>);", "pass an id instead"),
-        ("resource r { next: func() -> option<u8>; } f: func() -> list<r>;", "a resource can only be returned"),
+        (
+            "resource r { next: func() -> option<u8>; } f: func() -> list<r>;",
+            "a resource can only be returned",
+        ),
         ("resource r { next: func() -> u8; } f: func() -> r;", "next returns result<option<T>, E>"),
         (
             "resource r { push: func(x: u8) -> u8; finish: func(); } f: func() -> r;",
@@ -94,15 +100,17 @@ fn names_of_other_types_are_seen_through_and_named_types_stand_before_their_user
     assert_eq!(fields[0].ty, Type::Bytes(None));
     let function = &schema.interfaces[0].functions[0];
     assert_eq!(schema.show(&function.params[0].ty).to_string(), "tuple<outer, inner>");
-    assert_eq!((&function.output, &function.error), (&wharf_call::Output::Value(Type::Named(TypeId(1))), &None));
+    assert_eq!(
+        (&function.output, &function.error),
+        (&wharf_call::Output::Value(Type::Named(TypeId(1))), &None)
+    );
 }
 
 #[test]
 fn a_types_only_interface_and_what_is_not_the_plugins_own_are_no_services() {
-    let (schema, plan) = read_world(
-        "package a:b; interface i { record r { a: u8 } } world w { export i; export f: func(); }",
-    )
-    .unwrap();
+    let (schema, plan) =
+        read_world("package a:b; interface i { record r { a: u8 } } world w { export i; export f: func(); }")
+            .unwrap();
     assert!(schema.is_empty() && plan.interfaces.is_empty());
     assert!(!is_service("wasi:http/handler@0.3.0"));
     assert!(!is_service("wharf:plugin/handler@0.1.0"));
@@ -115,19 +123,27 @@ fn a_hostile_component_meets_a_bound() {
     assert!(interface(&functions).map(|_| ()).unwrap_err().contains("more than 4096 functions"));
 
     let cases: Vec<String> = (0..=MEMBERS_MAX).map(|n| format!("c{n}")).collect();
-    let message = interface(&format!("enum e {{ {} }} f: func(x: e);", cases.join(","))).map(|_| ()).unwrap_err();
+    let message =
+        interface(&format!("enum e {{ {} }} f: func(x: e);", cases.join(","))).map(|_| ()).unwrap_err();
     assert!(message.contains("an enum has 4097 cases"), "{message}");
 
     let flags: Vec<String> = (0..33).map(|n| format!("c{n}")).collect();
-    let message = interface(&format!("flags e {{ {} }} f: func(x: e);", flags.join(","))).map(|_| ()).unwrap_err();
+    let message =
+        interface(&format!("flags e {{ {} }} f: func(x: e);", flags.join(","))).map(|_| ()).unwrap_err();
     assert!(message.contains("flags has 33 names"), "{message}");
 
-    let deep = format!("type t0 = u16; {}", (1..80).map(|n| format!("type t{n} = list<t{}>;", n - 1)).collect::<String>());
+    let deep = format!(
+        "type t0 = u16; {}",
+        (1..80).map(|n| format!("type t{n} = list<t{}>;", n - 1)).collect::<String>()
+    );
     let message = interface(&format!("{deep} f: func(x: t79);")).map(|_| ()).unwrap_err();
     assert!(message.contains("nested deeper than 64"), "{message}");
 
     let records: String = (1..80).map(|n| format!("record r{n} {{ a: r{} }}\n", n - 1)).collect();
-    let records = format!("record r0 {{ a: u8 }} {records} {}", (0..80).map(|n| format!("f{n}: func(x: r{n});\n")).collect::<String>());
+    let records = format!(
+        "record r0 {{ a: u8 }} {records} {}",
+        (0..80).map(|n| format!("f{n}: func(x: r{n});\n")).collect::<String>()
+    );
     let message = interface(&records).map(|_| ()).unwrap_err();
     assert!(message.contains("nested deeper than 64"), "{message}");
 
@@ -197,9 +213,20 @@ fn comments_are_taken_from_text_with_the_same_types() {
 
 #[test]
 fn text_may_nest_its_packages() {
-    let nested = format!("package c:d {{ interface x {{ g: func(); }} }}\npackage a:b@1.0.0 {{ /// I.\ninterface i {{ {TYPES} }} @since(version = 1.0.0) world w {{ export i; }} }}");
+    let nested = format!(
+        "package c:d {{ interface x {{ g: func(); }} }}\npackage a:b@1.0.0 {{ /// I.\ninterface i {{ {TYPES} }} @since(version = 1.0.0) world w {{ export i; }} }}"
+    );
     assert_eq!(with_docs(&nested).unwrap().interfaces[0].docs.text, "I.");
-    assert_eq!(with_docs(&format!("package a:b@1.0.0; interface i {{ {TYPES} }}\n{}", "package c:d { interface x { g: func(); } }")).unwrap().types.len(), 2);
+    assert_eq!(
+        with_docs(&format!(
+            "package a:b@1.0.0; interface i {{ {TYPES} }}\n{}",
+            "package c:d { interface x { g: func(); } }"
+        ))
+        .unwrap()
+        .types
+        .len(),
+        2
+    );
     assert!(with_docs("").unwrap().interfaces[0].docs.text.is_empty());
 }
 
@@ -207,11 +234,23 @@ fn text_may_nest_its_packages() {
 fn text_with_other_types_is_refused_with_what_differs() {
     let of = |items: &str| format!("package a:b@1.0.0; interface i {{ {items} }}");
     let refused = [
-        (of("record r { a: u16 } variant e { x, y(string) } f: func(p: r) -> result<list<r>, e>;"), "type r: a: the text has u16 there"),
-        (of("record r { b: u8 } variant e { x, y(string) } f: func(p: r) -> result<list<r>, e>;"), "a is called b in the text"),
+        (
+            of("record r { a: u16 } variant e { x, y(string) } f: func(p: r) -> result<list<r>, e>;"),
+            "type r: a: the text has u16 there",
+        ),
+        (
+            of("record r { b: u8 } variant e { x, y(string) } f: func(p: r) -> result<list<r>, e>;"),
+            "a is called b in the text",
+        ),
         (of("record r { a: u8 } variant e { x, y } f: func(p: r) -> result<list<r>, e>;"), "one has a type"),
-        (of("record r { a: u8 } variant e { x } f: func(p: r) -> result<list<r>, e>;"), "2 cases in the component and 1 in the text"),
-        (of("record r { a: u8 } variant e { x, y(string) } f: async func(p: r) -> result<list<r>, e>;"), "one is async"),
+        (
+            of("record r { a: u8 } variant e { x } f: func(p: r) -> result<list<r>, e>;"),
+            "2 cases in the component and 1 in the text",
+        ),
+        (
+            of("record r { a: u8 } variant e { x, y(string) } f: async func(p: r) -> result<list<r>, e>;"),
+            "one is async",
+        ),
         (of("record r { a: u8 } variant e { x, y(string) } f: func(p: r) -> list<r>;"), "one has a type"),
         (of(&format!("{TYPES} g: func();")), "a function \"g\", which the component has not"),
         (of("g: func();"), "a function \"g\""),
