@@ -4,13 +4,10 @@ wit_bindgen::generate!({ path: "wit" });
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::rc::Rc;
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use exports::test::streams::api::{self, Failure, Guest, Row};
-use wit_bindgen::{StreamReader, StreamResult};
+use wit_bindgen::{StreamReader, StreamResult, StreamWriter};
 
 /// What the host reads of this component beside its types.
 #[unsafe(link_section = "wharf:wit")]
@@ -74,7 +71,7 @@ impl Guest for Streams {
     }
 
     async fn never() {
-        poll_fn(|_| Poll::<()>::Pending).await;
+        forever().await;
     }
 
     fn calls() -> u32 {
@@ -97,7 +94,7 @@ impl Guest for Streams {
         (0..rows).map(row).collect()
     }
 
-    fn count(to: u32) -> StreamReader<u32> {
+    async fn count(to: u32) -> StreamReader<u32> {
         count_call();
         let (mut writer, reader) = wit_stream::new();
         wit_bindgen::spawn(async move {
@@ -110,7 +107,7 @@ impl Guest for Streams {
         reader
     }
 
-    fn words(text: String) -> Result<StreamReader<String>, Failure> {
+    async fn words(text: String) -> Result<StreamReader<String>, Failure> {
         if text.is_empty() {
             return Err(Failure::Invalid("no text".into()));
         }
@@ -121,7 +118,7 @@ impl Guest for Streams {
         Ok(reader)
     }
 
-    fn download(length: u32) -> StreamReader<u8> {
+    async fn download(length: u32) -> StreamReader<u8> {
         let (mut writer, reader) = wit_stream::new();
         wit_bindgen::spawn(async move {
             writer.write_all((0..length).map(|n| (n % 251) as u8).collect()).await;
@@ -129,7 +126,7 @@ impl Guest for Streams {
         reader
     }
 
-    fn count_and_trap() -> StreamReader<u32> {
+    async fn count_and_trap() -> StreamReader<u32> {
         let (mut writer, reader) = wit_stream::new();
         wit_bindgen::spawn(async move {
             writer.write_one(0).await;
@@ -192,8 +189,14 @@ impl Guest for Streams {
         if name.is_empty() {
             return Err(Failure::Invalid("a name has a letter".into()));
         }
-        Ok(api::Chat::new(Chat { name, shared: Rc::default() }))
+        Ok(api::Chat::new(Chat::new(name)))
     }
+}
+
+/// Waits for what nobody writes.
+async fn forever() {
+    let (_writer, mut reader) = wit_stream::new::<u8>();
+    reader.next().await;
 }
 
 fn row(id: u32) -> Row {
@@ -218,7 +221,7 @@ impl api::GuestRows for Rows {
             panic!("told to trap");
         }
         if at == self.count && self.stuck {
-            poll_fn(|_| Poll::<()>::Pending).await;
+            forever().await;
         }
         Ok((at < self.count).then(|| row(at)))
     }
@@ -258,24 +261,19 @@ impl Drop for Upload {
     }
 }
 
-/// Says every line back.
+/// Says every line back, when it is asked to. A byte in a stream of its own is a line that is there: what one task waits for
+/// must be something that the host sees, if another one is to wake it.
 struct Chat {
     name: String,
-    shared: Rc<RefCell<Lines>>,
+    lines: RefCell<VecDeque<String>>,
+    there: RefCell<Option<StreamReader<u8>>>,
+    tell: RefCell<Option<StreamWriter<u8>>>,
 }
 
-#[derive(Default)]
-struct Lines {
-    lines: VecDeque<String>,
-    done: bool,
-    waiting: Option<Waker>,
-}
-
-impl Lines {
-    fn wake(&mut self) {
-        if let Some(waker) = self.waiting.take() {
-            waker.wake();
-        }
+impl Chat {
+    fn new(name: String) -> Self {
+        let (writer, reader) = wit_stream::new();
+        Chat { name, lines: RefCell::default(), there: RefCell::new(Some(reader)), tell: RefCell::new(Some(writer)) }
     }
 }
 
@@ -284,32 +282,26 @@ impl api::GuestChat for Chat {
         if line == "bad" {
             return Err(Failure::Invalid("mind your words".into()));
         }
-        let mut shared = self.shared.borrow_mut();
-        shared.lines.push_back(line);
-        shared.wake();
+        self.lines.borrow_mut().push_back(line);
+        let mut tell = self.tell.take().ok_or(Failure::NotFound)?;
+        tell.write_one(0).await;
+        self.tell.replace(Some(tell));
         Ok(())
     }
 
     async fn finish(&self) -> Result<(), Failure> {
-        let mut shared = self.shared.borrow_mut();
-        shared.done = true;
-        shared.wake();
+        self.tell.take();
         Ok(())
     }
 
     async fn next(&self) -> Result<Option<String>, Failure> {
-        poll_fn(|cx| {
-            let mut shared = self.shared.borrow_mut();
-            if let Some(line) = shared.lines.pop_front() {
-                return Poll::Ready(Ok(Some(format!("{}: {line}", self.name))));
-            }
-            if shared.done {
-                return Poll::Ready(Ok(None));
-            }
-            shared.waiting = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await
+        let mut there = self.there.take().ok_or(Failure::NotFound)?;
+        if there.next().await.is_none() {
+            return Ok(None);
+        }
+        self.there.replace(Some(there));
+        let line = self.lines.borrow_mut().pop_front();
+        Ok(line.map(|line| format!("{}: {line}", self.name)))
     }
 }
 
