@@ -510,25 +510,22 @@ pub(super) fn members<'de, A: MapAccess<'de>>(
     Ok(())
 }
 
-/// A value for each slot: a missing option is none.
+/// A value for each slot: a missing option is none. The values take the slots' place in memory.
 pub(super) fn complete<E: de::Error>(
     context: &mut Context<'_>,
     names: &Names,
     types: &[Type],
     slots: Vec<Option<Value>>,
 ) -> Result<Vec<Value>, E> {
-    let mut values = Vec::with_capacity(slots.len());
-    for (at, slot) in slots.into_iter().enumerate() {
-        match (slot, &types[at]) {
-            (Some(value), _) => values.push(value),
-            (None, Type::Option(_)) => values.push(Value::NONE),
-            (None, ty) => {
-                let missing = context.fail(format!("is missing; expected {}", context.plan.describe(ty)));
-                return context.at(|| Segment::Member(names.get(at).to_owned()), Err(missing));
-            }
+    let values = slots.into_iter().enumerate().map(|(at, slot)| match (slot, &types[at]) {
+        (Some(value), _) => Ok(value),
+        (None, Type::Option(_)) => Ok(Value::NONE),
+        (None, ty) => {
+            let missing = context.fail(format!("is missing; expected {}", context.plan.describe(ty)));
+            context.at(|| Segment::Member(names.get(at).to_owned()), Err(missing))
         }
-    }
-    Ok(values)
+    });
+    values.collect()
 }
 
 /// The one member of an object that says which of several it is. Where there is no type, its value is null.
