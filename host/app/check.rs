@@ -4,11 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::{Request, Response};
+use wharf_budget::Budget;
 use wharf_call::ports::{Refusal, Stage};
-use wharf_call::{Body, BoxFuture, Failure, HttpService, Invocation, Kind};
+use wharf_call::{
+    Body, BoxFuture, Call, Failure, HttpService, Invocation, Kind, Memory, Reply, Schema, Service,
+};
 use wharf_engine::{Inspection, inspect};
 
 use crate::component;
+use crate::doors::Services;
 use crate::manifest::{Diagnostics, Manifest, PluginEntry};
 use crate::routes;
 
@@ -56,17 +60,57 @@ fn component(manifest: &Manifest, entry: &PluginEntry) -> Result<Inspection, Ref
     Ok(inspection)
 }
 
-/// Finds routes that are ambiguous.
-pub(crate) fn routes(manifest: &Manifest) -> Result<(), Diagnostics> {
-    routes::table(manifest, |name| Some(Arc::new(Unloaded(name.to_owned())))).map(|_| ())
+/// Finds routes that are ambiguous, and what does not fit between the functions of `components`, routes and doors.
+pub(crate) fn routes(manifest: &Manifest, components: &[ComponentReport]) -> Result<(), Diagnostics> {
+    let memory: Arc<dyn Memory> = Arc::new(Budget::new(0));
+    // Without one of them it is not known what is missing because of that.
+    let all = components.iter().all(|report| report.found.is_ok());
+    let services = components.iter().filter_map(|report| Some((&report.plugin, report.found.as_ref().ok()?)));
+    let services: Services = services
+        .filter(|(_, found)| all && !found.schema.is_empty())
+        .map(|(name, found)| {
+            let unloaded = Unloaded { name: name.clone(), schema: found.schema.clone() };
+            (name.clone(), Arc::new(unloaded) as Arc<dyn Service>)
+        })
+        .collect();
+    let target = |name: &str| {
+        let unloaded = Unloaded { name: name.to_owned(), schema: Arc::default() };
+        Some(Arc::new(unloaded) as Arc<dyn HttpService>)
+    };
+    if all {
+        return routes::table(manifest, target, &services, &memory).map(|_| ());
+    }
+    let without = Manifest { links: Vec::new(), ..manifest.clone() }.without_functions();
+    routes::table(&without, target, &services, &memory).map(|_| ())
 }
 
 /// Stands for a plugin in a table that serves nobody.
-struct Unloaded(String);
+struct Unloaded {
+    name: String,
+    schema: Arc<Schema>,
+}
+
+impl Service for Unloaded {
+    fn plugin(&self) -> &str {
+        &self.name
+    }
+
+    fn generation(&self) -> u64 {
+        0
+    }
+
+    fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    fn invoke<'a>(&'a self, _call: Call, _invocation: Invocation) -> BoxFuture<'a, Result<Reply, Failure>> {
+        Box::pin(async { Err(Failure::new(Kind::Unavailable, "the plugin is not loaded")) })
+    }
+}
 
 impl HttpService for Unloaded {
     fn name(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     fn call<'a>(

@@ -4,10 +4,12 @@
 
 mod buckets;
 mod build;
+mod call;
 mod check;
 mod cli;
 mod compile_worker;
 mod component;
+mod doors;
 mod manifest;
 mod progress;
 mod rebuild;

@@ -10,13 +10,15 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use http::Response;
 use parking_lot::Mutex;
 use wharf_call::ports::{HostStatus, PluginStatus, Refusal, RefusedLoad, Stage};
-use wharf_call::{BoxFuture, Control, HttpService};
+use wharf_call::{Body, BoxFuture, Control, HttpService, Memory, Service};
 use wharf_engine::{Artifact, Candidate, Engine, Plugin, sha256_hex};
 use wharf_gateway::{RouteTable, Routes};
 
 use crate::buckets::Buckets;
+use crate::doors::{Services, rest_config};
 use crate::manifest::{Diagnostics, Manifest, PluginEntry};
 use crate::progress::spinner;
 use crate::routes;
@@ -34,6 +36,7 @@ type Plugins = BTreeMap<String, Arc<Plugin>>;
 pub(crate) struct Reloader {
     engine: Engine,
     buckets: Arc<Buckets>,
+    memory: Arc<dyn Memory>,
     path: PathBuf,
     routes: OnceLock<Routes>,
     /// Held while a change is made.
@@ -76,6 +79,7 @@ impl Reloader {
     pub(crate) async fn start(
         engine: Engine,
         buckets: Arc<Buckets>,
+        memory: Arc<dyn Memory>,
         manifest: Manifest,
     ) -> Result<(Arc<Self>, RouteTable), Vec<String>> {
         buckets.provide(&manifest).await.map_err(|error| vec![error])?;
@@ -94,10 +98,14 @@ impl Reloader {
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        let table = route_table(&manifest, &plugins).map_err(|wrong| vec![wrong.to_string()])?;
+        let services = services(&plugins);
+        let table =
+            route_table(&manifest, &plugins, &services, &memory).map_err(|wrong| vec![wrong.to_string()])?;
+        eprint!("{}", manifest.idle_plugins(|name| services.contains_key(name)));
         let reloader = Reloader {
             engine,
             buckets,
+            memory,
             path: manifest.path.clone(),
             routes: OnceLock::new(),
             state: tokio::sync::Mutex::new(State { manifest, files }),
@@ -168,7 +176,7 @@ impl Reloader {
         state.files.insert(name.to_owned(), digest);
         // Refusals are kept and logged by the plugin.
         if let Ok(candidate) = self.prepare(&plugin, &entry, bytes, &source).await {
-            plugin.swap(candidate);
+            let _ = self.swap(&state.manifest, &plugin, candidate, &source);
         }
     }
 
@@ -237,8 +245,14 @@ impl Reloader {
                 (name.clone(), plugin.clone())
             })
             .collect();
-        let table =
-            route_table(&new, &plugins).map_err(|wrong| Refusal::new(Stage::Manifest, wrong.to_string()))?;
+        let mut services = services(&plugins);
+        for (name, prepared) in &prepared {
+            if let Prepared::Next(_, candidate) = prepared {
+                replace(&mut services, name, candidate.service());
+            }
+        }
+        let table = route_table(&new, &plugins, &services, &self.memory)
+            .map_err(|wrong| Refusal::new(Stage::Manifest, wrong.to_string()))?;
 
         // Everything is good: from here on nothing can fail.
         self.buckets.applied(&new);
@@ -300,7 +314,7 @@ impl Reloader {
         let state = self.state.lock().await;
         let (plugin, entry) = self.find(&state, name)?;
         let candidate = self.prepare(&plugin, &entry, bytes, ADMIN).await?;
-        plugin.swap(candidate);
+        self.swap(&state.manifest, &plugin, candidate, ADMIN)?;
         Ok(plugin.status())
     }
 
@@ -308,8 +322,41 @@ impl Reloader {
         let state = self.state.lock().await;
         let (plugin, _) = self.find(&state, name)?;
         let candidate = plugin.prepare_rollback().await?;
-        plugin.swap(candidate);
+        self.swap(&state.manifest, &plugin, candidate, "rollback")?;
         Ok(plugin.status())
+    }
+
+    /// Lets a candidate serve, with doors that are made for its functions. From one request to the next there is the new
+    /// schema with the new code; what is in flight has kept the old of both.
+    ///
+    /// # Errors
+    /// [`Stage::Contract`] when its functions do not go together with the manifest or with those of other plugins.
+    fn swap(
+        &self,
+        manifest: &Manifest,
+        plugin: &Arc<Plugin>,
+        candidate: Candidate,
+        source: &str,
+    ) -> Result<(), Refusal> {
+        let name = plugin.name().to_owned();
+        let (old, new) = (plugin.service(), candidate.service());
+        if old.is_none() && new.is_none() {
+            plugin.swap(candidate);
+            return Ok(());
+        }
+        let plugins = self.plugins.load();
+        let mut services = services(&plugins);
+        replace(&mut services, &name, new);
+        let table = route_table(manifest, &plugins, &services, &self.memory).map_err(|wrong| {
+            let refusal = Refusal::new(Stage::Contract, wrong.to_string());
+            plugin.refused(source, &refusal);
+            refusal
+        })?;
+        plugin.swap(candidate);
+        if let Some(routes) = self.routes.get() {
+            routes.swap(table);
+        }
+        Ok(())
     }
 
     fn plugin(&self, name: &str) -> Option<Arc<Plugin>> {
@@ -383,6 +430,22 @@ impl Control for Controls {
         })
     }
 
+    fn call<'a>(
+        &'a self,
+        name: &'a str,
+        function: &'a str,
+        arguments: Bytes,
+    ) -> BoxFuture<'a, Result<Response<Body>, Refusal>> {
+        Box::pin(async move {
+            let (plugin, config) = {
+                let state = self.0.state.lock().await;
+                let (plugin, _) = self.0.find(&state, name)?;
+                (plugin, rest_config(&state.manifest, &self.0.memory))
+            };
+            crate::call::call(&plugin, function, arguments, config).await
+        })
+    }
+
     fn readiness(&self) -> Result<(), String> {
         match *self.0.phase.lock() {
             Phase::Ready => Ok(()),
@@ -392,9 +455,28 @@ impl Control for Controls {
     }
 }
 
-/// Routes point at plugins, not at generations: a swap of a generation leaves them as they are.
-fn route_table(manifest: &Manifest, plugins: &Plugins) -> Result<RouteTable, Diagnostics> {
-    routes::table(manifest, |name| plugins.get(name).map(|plugin| plugin.clone() as Arc<dyn HttpService>))
+/// Routes to handlers point at plugins, not at generations: a swap of a generation leaves them as they are. Doors are
+/// made for the functions of one generation each.
+fn route_table(
+    manifest: &Manifest,
+    plugins: &Plugins,
+    services: &Services,
+    memory: &Arc<dyn Memory>,
+) -> Result<RouteTable, Diagnostics> {
+    let target = |name: &str| plugins.get(name).map(|plugin| plugin.clone() as Arc<dyn HttpService>);
+    routes::table(manifest, target, services, memory)
+}
+
+/// The functions that serve now.
+fn services(plugins: &Plugins) -> Services {
+    plugins.iter().filter_map(|(name, plugin)| Some((name.clone(), plugin.service()?))).collect()
+}
+
+fn replace(services: &mut Services, name: &str, service: Option<Arc<dyn Service>>) {
+    match service {
+        Some(service) => drop(services.insert(name.to_owned(), service)),
+        None => drop(services.remove(name)),
+    }
 }
 
 async fn load_new(engine: &Engine, entry: &PluginEntry) -> Result<(Arc<Plugin>, String), Refusal> {

@@ -69,7 +69,7 @@ impl Host {
         let admin_listen = manifest.admin.listen;
         let hosts = manifest.admin.hosts.clone();
         let component_bytes_max = manifest.engine.component_bytes_max;
-        let (reloader, table) = Reloader::start(engine, buckets, manifest).await?;
+        let (reloader, table) = Reloader::start(engine, buckets, memory.clone(), manifest).await?;
         let routes = Routes::new(table);
         reloader.serve(routes.clone());
 
@@ -82,6 +82,7 @@ impl Host {
         let drain_timeout = http_config.drain_timeout;
         let gateway = Gateway::start(listener, http_config, routes, memory);
 
+        wharf_doors::call::describe_metrics();
         metrics::describe_gauge!("wharf_tasks", "Tasks of the executor that have not ended");
         let metrics = {
             let (render, reloader) = (telemetry.metrics_renderer(), reloader.clone());

@@ -51,11 +51,11 @@ impl Outcome for Result<()> {
 }
 
 #[cfg(target_family = "wasm")]
-fn spawn(work: impl Future<Output = ()> + 'static) {
+pub(crate) fn spawn(work: impl Future<Output = ()> + 'static) {
     wit_bindgen::spawn(work);
 }
 
 #[cfg(not(target_family = "wasm"))]
-fn spawn(work: impl Future<Output = ()> + 'static) {
+pub(crate) fn spawn(work: impl Future<Output = ()> + 'static) {
     crate::testing::in_background(work);
 }

@@ -117,6 +117,8 @@ pub struct Export<T>(PhantomData<T>);
 impl<T: Handler> lifecycle::Guest for Export<T> {
     async fn start() -> Result<(), raw::Failure> {
         let instance = Instance::<T>::start().await?;
+        #[cfg(feature = "service")]
+        crate::service::private::handler_started(instance.handler);
         INSTANCE.set(Some(Box::leak(Box::new(instance))));
         Ok(())
     }

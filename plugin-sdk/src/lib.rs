@@ -151,6 +151,11 @@
 //! plugin = "greetings"
 //! ```
 //!
+//! # Services
+//!
+//! A plugin may export functions rather than answer requests: an interface in WIT, which the host serves as REST, gRPC,
+//! GraphQL and JSON-RPC. The feature `service` has what it takes, and [`service`](mod@service) is its tutorial.
+//!
 //! # State and hooks
 //!
 //! A plugin with something to open, keep or close implements [`Handler`] instead of writing a function, or
@@ -216,7 +221,7 @@
 //!
 //! All are on unless `default-features = false`: `allocator` (the plugin's `#[global_allocator]`, which keeps small
 //! blocks for the next call; leave it out to have one of your own), `client` ([`client`]), `json` ([`Json`] and
-//! JSON elsewhere), `log` (`tracing`).
+//! JSON elsewhere), `log` (`tracing`). `service` ([`service`](mod@service)) is off unless it is asked for.
 #![deny(missing_docs)]
 
 // So that the macros can name the crate from inside it too.
@@ -247,6 +252,8 @@ pub mod config;
 pub mod env;
 pub mod kv;
 pub mod log;
+#[cfg(feature = "service")]
+pub mod service;
 pub mod sse;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
@@ -266,6 +273,8 @@ pub use handler::Handler;
 pub use request::Request;
 pub use response::{IntoResponse, Response};
 pub use router::{IntoRouter, Router};
+#[cfg(feature = "service")]
+pub use service::Lifecycle;
 pub use sse::Sse;
 
 pub use bytes::Bytes;
@@ -354,6 +363,55 @@ pub use wharf_sdk_macros::endpoint;
 /// ```
 pub use wharf_sdk_macros::router;
 
+/// Serves an interface of the plugin's WIT with a type: see [`service`](mod@service).
+///
+/// It belongs on an implementation of the trait `Service` of the interface's module, which [`wit!`](crate::wit) has made:
+///
+/// ```
+/// # use wharf_sdk as wharf;
+/// wharf::wit!(inline = "
+///     package demo:greetings@1.0.0;
+///     interface greetings {
+///         greet: async func(name: string) -> string;
+///     }
+/// ");
+///
+/// #[derive(Default)]
+/// struct Greeter;
+///
+/// #[wharf::service]
+/// impl greetings::Service for Greeter {
+///     async fn greet(&self, name: String) -> String {
+///         format!("Hello, {name}!")
+///     }
+/// }
+/// # fn main() {}
+/// ```
+///
+/// An interface that nothing serves is an error of the compiler's:
+///
+/// ```compile_fail
+/// # use wharf_sdk as wharf;
+/// wharf::wit!(inline = "package demo:greetings@1.0.0; interface greetings { greet: func() -> string; }");
+/// # fn main() {}
+/// ```
+#[cfg(feature = "service")]
+pub use wharf_sdk_macros::service;
+
+/// Makes Rust of the plugin's WIT: a module for each interface, with its types and, for those that the component
+/// exports, the trait that [`#[wharf::service]`](macro@crate::service) is for. It is called once in a crate, at its root.
+///
+/// ```text
+/// wharf::wit!();                                     // the folder `wit` of the crate
+/// wharf::wit!("path/to/wit");                        // another folder or file, relative to the crate
+/// wharf::wit!(inline = "package demo:a; …");         // the text itself
+/// wharf::wit!("wit", world = "name");                // the world, where there are several
+/// wharf::wit!("wit", derive(serde::Serialize, Eq));  // what types derive besides Debug, Clone and PartialEq
+/// wharf::wit!("wit", handler);                       // the crate has a handler, whose hooks count
+/// ```
+#[cfg(feature = "service")]
+pub use wharf_sdk_macros::wit;
+
 /// Makes a test of an `async fn`: it runs in [`testing::block_on`].
 #[cfg(not(target_family = "wasm"))]
 pub use wharf_sdk_macros::test;
@@ -364,4 +422,8 @@ pub mod __private {
     pub use crate::extract::{Takes, fill};
     pub use crate::handler::Export;
     pub use crate::router::{IntoRouter, Routed, RouterSource};
+    #[cfg(feature = "service")]
+    pub use crate::service::private as service;
+    #[cfg(feature = "service")]
+    pub use wit_bindgen;
 }

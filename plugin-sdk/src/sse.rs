@@ -32,7 +32,7 @@ use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
 use crate::body::ReaderGone;
-use crate::pipe::Pipe;
+use crate::pipe::{Pipe, Sending};
 use crate::{Body, IntoResponse, Response, Result, Writer, time};
 
 /// How long there is silence before a comment breaks it, unless it is said otherwise.
@@ -57,8 +57,8 @@ impl Sse {
         Fut: Future<Output = Result<()>> + 'static,
     {
         let pipe = Rc::new(Pipe::default());
-        let sending = Box::pin(send(Sender { pipe: pipe.clone() }));
-        Sse::stream(Sending { pipe, sending: Some(sending), outcome: Ok(()) })
+        let sending = send(Sender { pipe: pipe.clone() });
+        Sse::stream(Sending::new(pipe, sending))
     }
 
     /// The events of a [`Stream`].
@@ -147,47 +147,6 @@ impl Sender {
 impl fmt::Debug for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sender")
-    }
-}
-
-/// A closure that sends, as the stream of what it sends.
-struct Sending {
-    pipe: Rc<Pipe<Event>>,
-    sending: Option<Pin<Box<dyn Future<Output = Result<()>>>>>,
-    /// How it has ended: told after the last event.
-    outcome: Result<()>,
-}
-
-impl Stream for Sending {
-    type Item = Result<Event>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        loop {
-            if let Some(event) = this.pipe.take() {
-                return Poll::Ready(Some(Ok(event)));
-            }
-            let Some(sending) = &mut this.sending else {
-                return Poll::Ready(std::mem::replace(&mut this.outcome, Ok(())).err().map(Err));
-            };
-            match sending.as_mut().poll(cx) {
-                Poll::Ready(outcome) => {
-                    this.sending = None;
-                    this.outcome = outcome;
-                }
-                Poll::Pending if this.pipe.is_empty() => {
-                    this.pipe.wake_when_filled(cx.waker());
-                    return Poll::Pending;
-                }
-                Poll::Pending => {}
-            }
-        }
-    }
-}
-
-impl Drop for Sending {
-    fn drop(&mut self) {
-        self.pipe.reader_gone();
     }
 }
 

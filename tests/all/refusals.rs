@@ -31,7 +31,7 @@ fn bad_files() -> Vec<Bad> {
         bad(
             "no-world.wasm",
             &no_world,
-            &["wharf:plugin/handler@0.1.0", "wasi:http/", "exports:", "imports:"],
+            &["wharf:plugin/handler@0.1.0", "wasi:http/", "no interface of its own", "exports: add", "imports:"],
         ),
     ]
 }

@@ -18,6 +18,12 @@ use crate::Shared;
 use crate::guard::{authorize, guard};
 use crate::problem::Problem;
 
+/// What lets a larger component in.
+const RAISE: &str = ". Raise [engine] component_bytes in wharf.toml and restart the host";
+
+/// The arguments of a call, in JSON.
+const CALL_BYTES_MAX: u64 = 64 << 20;
+
 /// How long a client may take to send a component.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -39,6 +45,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/plugins/{name}", get(show).put(load))
         .route("/plugins/{name}/rollback", post(rollback))
         .route("/plugins/{name}/profile", post(profile))
+        .route("/plugins/{name}/call/{function}", post(call))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method; see Allow")
@@ -88,7 +95,7 @@ async fn load(
         return write.denied(problem);
     }
     let _one_at_a_time = shared.upload.lock().await;
-    let component = match read(request, shared.config.component_bytes_max).await {
+    let component = match read(request, shared.config.component_bytes_max, RAISE).await {
         Ok(component) => component,
         Err(problem) => return write.denied(problem),
     };
@@ -106,6 +113,31 @@ async fn rollback(
         return write.denied(problem);
     }
     write.done(shared.control.rollback(&name).await)
+}
+
+/// Calls a function of a plugin. The answer is the function's, whatever it is.
+async fn call(
+    State(shared): State<Arc<Shared>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    Path((name, function)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let write = Write { peer, action: "call", plugin: &name };
+    if let Err(problem) = authorize(&shared.config, request.headers()) {
+        return write.denied(problem);
+    }
+    let arguments = match read(request, CALL_BYTES_MAX, "").await {
+        Ok(arguments) => arguments,
+        Err(problem) => return write.denied(problem),
+    };
+    match shared.control.call(&name, &function, arguments).await {
+        Ok(response) => {
+            let status = response.status().as_u16();
+            tracing::info!(target: "wharf::admin", %peer, action = "call", plugin = name, function, status, "done");
+            response.map(axum::body::Body::new)
+        }
+        Err(refusal) => write.done(Err(refusal)),
+    }
 }
 
 /// Records what a plugin computes, for `?seconds=N`.
@@ -143,14 +175,11 @@ fn profile_time(query: Option<&str>) -> Option<Duration> {
 }
 
 /// The whole body, or why not. Nothing happens to a plugin before the last byte is here.
-async fn read(request: Request, bytes_max: u64) -> Result<Bytes, Problem> {
+async fn read(request: Request, bytes_max: u64, raise: &str) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            format!(
-                "the component is larger than {bytes_max} bytes. Raise [engine] component_bytes in wharf.toml \
-                 and restart the host"
-            ),
+            format!("the body is larger than {bytes_max} bytes{raise}"),
         )
     };
     let body = request.into_body();
@@ -163,11 +192,11 @@ async fn read(request: Request, bytes_max: u64) -> Result<Bytes, Problem> {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(error)) => {
-            Err(Problem::new(StatusCode::BAD_REQUEST, format!("the component did not arrive whole: {error}")))
+            Err(Problem::new(StatusCode::BAD_REQUEST, format!("the body did not arrive whole: {error}")))
         }
         Err(_) => Err(Problem::new(
             StatusCode::REQUEST_TIMEOUT,
-            format!("the component did not arrive within {} s", UPLOAD_TIMEOUT.as_secs()),
+            format!("the body did not arrive within {} s", UPLOAD_TIMEOUT.as_secs()),
         )),
     }
 }

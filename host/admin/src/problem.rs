@@ -40,7 +40,8 @@ impl From<Refusal> for Problem {
             | Stage::Compile
             | Stage::Instantiate
             | Stage::Start
-            | Stage::Health => StatusCode::UNPROCESSABLE_ENTITY,
+            | Stage::Health
+            | Stage::Contract => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Problem { stage: Some(refusal.stage), ..Problem::new(status, refusal.message) }
     }

@@ -87,6 +87,21 @@ impl Control for Fake {
         })
     }
 
+    fn call<'a>(
+        &'a self,
+        name: &'a str,
+        function: &'a str,
+        arguments: Bytes,
+    ) -> BoxFuture<'a, Result<http::Response<wharf_call::Body>, Refusal>> {
+        Box::pin(async move {
+            self.find(name)?;
+            if function != "accounts.get-user" {
+                return Err(Refusal::new(Stage::Find, "there is no such function"));
+            }
+            Ok(http::Response::new(wharf_call::Body::whole(arguments)))
+        })
+    }
+
     fn readiness(&self) -> Result<(), String> {
         if self.unready.load(Ordering::Relaxed) { Err("it drains".into()) } else { Ok(()) }
     }

@@ -50,7 +50,12 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failed> {
 /// Warnings of the manifest, routes that are ambiguous, and components that would not load.
 fn problems(manifest: &Manifest, components: &[ComponentReport]) -> Diagnostics {
     let mut problems = manifest.warnings.clone();
-    problems.extend(routes(manifest).err().into_iter().flatten());
+    let handles = |name: &str| {
+        let report = components.iter().find(|report| report.plugin == name);
+        report.and_then(|report| report.found.as_ref().ok()).is_some_and(|found| !found.schema.is_empty())
+    };
+    problems.extend(manifest.idle_plugins(handles));
+    problems.extend(routes(manifest, components).err().into_iter().flatten());
     problems.extend(components.iter().filter_map(|report| {
         let refusal = report.found.as_ref().err()?;
         Some(manifest.plugin_diagnostic(&report.plugin, &refusal.message))

@@ -2,8 +2,11 @@ use std::fmt::Write;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+#[cfg(test)]
+use std::sync::Arc;
 
 use serde::Serialize;
+use wharf_call::{Field, Flow, Function, Output, Schema};
 use wharf_engine::{Inspection, Need};
 
 use super::{Failed, InspectArgs, human_size, print, print_json};
@@ -45,7 +48,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failed> {
 
 fn describe(file: &str, inspection: &Inspection) -> String {
     let mut out = String::new();
-    let Inspection { sha256, bytes, world, lifecycle, problem, exports, imports, wit, .. } = inspection;
+    let Inspection { sha256, bytes, world, lifecycle, problem, exports, imports, wit, schema } = inspection;
     let _ = writeln!(out, "file     {file}");
     let _ = writeln!(out, "size     {} ({bytes} bytes)", human_size(*bytes));
     let _ = writeln!(out, "sha256   {sha256}");
@@ -75,11 +78,52 @@ fn describe(file: &str, inspection: &Inspection) -> String {
     if imports.is_empty() {
         let _ = writeln!(out, "  nothing");
     }
+    list_functions(&mut out, schema);
     let _ = write!(out, "\nwit\n");
     for line in wit.lines() {
         let _ = writeln!(out, "{}", format!("  {line}").trim_end());
     }
     out
+}
+
+/// What callers can call, as its WIT has it, with streams as they look to them.
+fn list_functions(out: &mut String, schema: &Schema) {
+    for interface in &schema.interfaces {
+        let _ = writeln!(out, "\nfunctions of {}", interface.full_name());
+        for function in &interface.functions {
+            let _ = writeln!(out, "  {}", signature(schema, function));
+            let summary = function.docs.summary();
+            if !summary.is_empty() {
+                let _ = writeln!(out, "      {summary}");
+            }
+            if let Some(version) = &function.docs.deprecated {
+                let _ = writeln!(out, "      deprecated since {version}");
+            }
+        }
+    }
+}
+
+/// `get-user(id: string) -> user, or failure`.
+fn signature(schema: &Schema, function: &Function) -> String {
+    let param = |param: &Field| format!("{}: {}", param.name, schema.show(&param.ty));
+    let mut params: Vec<String> = function.params.iter().map(param).collect();
+    params.extend(function.input.as_ref().map(|item| format!("stream of {}", schema.show(item))));
+    let mut text = format!("{}({})", function.name, params.join(", "));
+    match &function.output {
+        Output::Nothing => {}
+        Output::Value(ty) => drop(write!(text, " -> {}", schema.show(ty))),
+        Output::Stream(item) => drop(write!(text, " -> stream of {}", schema.show(item))),
+    }
+    if let Some(error) = &function.error {
+        let _ = write!(text, ", or {}", schema.show(error));
+    }
+    match function.flow() {
+        Flow::Unary => {}
+        Flow::ServerStream => text.push_str("  (the plugin streams)"),
+        Flow::ClientStream => text.push_str("  (the caller streams)"),
+        Flow::Bidirectional => text.push_str("  (both stream)"),
+    }
+    text
 }
 
 #[cfg(test)]
@@ -92,6 +136,7 @@ mod tests {
     fn a_component_is_described_with_the_lines_that_it_needs() {
         let import = |interface: &str, need| ImportUse { interface: interface.into(), need };
         let inspection = Inspection {
+            schema: Arc::default(),
             sha256: "ab".repeat(32),
             bytes: 2048,
             world: Some("wharf:plugin/handler@0.1.0".into()),
@@ -107,6 +152,7 @@ mod tests {
                 import("acme:x/y", Need::NotOffered),
             ],
             wit: "package a:b;\n\nworld c {}\n".into(),
+            schema: Default::default(),
         };
         let expected = format!(
             "file     n.wasm\nsize     2.0 KiB (2048 bytes)\nsha256   {}\n\
@@ -119,5 +165,38 @@ mod tests {
             "ab".repeat(32)
         );
         assert_eq!(describe("n.wasm", &inspection), expected);
+    }
+
+    #[test]
+    fn functions_are_listed_with_their_streams_and_errors() {
+        use wharf_call::{Docs, Interface, Package, Type};
+        let function = |name: &str, input, output, error| Function {
+            name: name.into(),
+            docs: Docs::parse(&format!("What {name} does.\n\nMore.")),
+            is_async: true,
+            params: vec![Field { name: "id".into(), docs: Docs::default(), ty: Type::U32 }],
+            input,
+            output,
+            error,
+        };
+        let schema = Schema {
+            interfaces: vec![Interface {
+                package: Package { namespace: "a".into(), name: "b".into(), version: None },
+                name: "c".into(),
+                docs: Docs::default(),
+                functions: vec![
+                    function("get", None, Output::Value(Type::String), Some(Type::Char)),
+                    function("talk", Some(Type::String), Output::Stream(Type::Bytes(None)), None),
+                ],
+            }],
+            types: Vec::new(),
+        };
+        let mut out = String::new();
+        list_functions(&mut out, &schema);
+        assert_eq!(
+            out,
+            "\nfunctions of a:b/c\n  get(id: u32) -> string, or char\n      What get does.\n  \
+             talk(id: u32, stream of string) -> stream of list<u8>  (both stream)\n      What talk does.\n"
+        );
     }
 }

@@ -8,6 +8,7 @@
 //! [`crate::up`], everything that builds to [`crate::build`].
 
 mod build;
+mod call;
 mod check;
 mod client;
 mod doctor;
@@ -68,6 +69,8 @@ enum Command {
     /// List, load and roll back the plugins of a running host
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Call a function of a plugin of a running host
+    Call(CallArgs),
     /// Record what a plugin of a running host computes, for the Firefox profiler
     Profile(ProfileArgs),
     /// Show and update a project's copy of the SDK
@@ -104,6 +107,7 @@ The project needs nothing but Rust: the SDK's sources are written into vendor/wh
 
 Examples:
   wharf new handler greet
+  wharf new service accounts
   wharf new handler greet --dir services/greet")]
 struct NewArgs {
     /// What kind of plugin
@@ -125,6 +129,8 @@ struct NewArgs {
 enum NewKind {
     /// Answers HTTP requests
     Handler,
+    /// Exports functions, which are served as REST, gRPC, GraphQL and JSON-RPC
+    Service,
 }
 
 /// `wharf build`.
@@ -235,6 +241,27 @@ The old generation serves until the new one has been compiled, instantiated and 
     },
 }
 
+/// `wharf call`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The function is one of an interface that the plugin itself defines; `wharf inspect` lists them. Parameters are members of one JSON object, by their names in camel case. What the function gives is printed as JSON, a line for each value where it streams. Exits with 1 when the call fails.
+
+Examples:
+  wharf call users accounts.get-user '{\"id\": \"u1\"}'
+  wharf call users accounts.list-users '{\"first\": 10}' --json | jq '.items[].email'
+  wharf call users accounts.create-user - < user.json")]
+struct CallArgs {
+    /// The plugin's name in wharf.toml
+    plugin: String,
+    /// INTERFACE.FUNCTION; with its package where two interfaces have the same name
+    function: String,
+    /// Its parameters; - reads them from standard input
+    #[arg(value_name = "JSON", default_value = "{}")]
+    arguments: String,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
 /// `wharf profile`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -330,6 +357,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Plugin(PluginCommand::List { host }) => plugin::list(&host),
         Command::Plugin(PluginCommand::Load { name, file, host }) => plugin::load(&host, &name, &file),
         Command::Plugin(PluginCommand::Rollback { name, host }) => plugin::rollback(&host, &name),
+        Command::Call(args) => call::run(&args),
         Command::Profile(args) => profile::run(&args),
         Command::Sdk(SdkCommand::Show(project)) => sdk::show(&project),
         Command::Sdk(SdkCommand::Update { project, force }) => sdk::refresh(&project, force),

@@ -17,6 +17,16 @@ const HANDLER: Template = &[
     ("wharf.toml", include_str!("../templates/handler/wharf.toml.in")),
 ];
 
+const SERVICE: Template = &[
+    (".gitignore", include_str!("../templates/service/gitignore.in")),
+    ("Cargo.toml", include_str!("../templates/service/Cargo.toml.in")),
+    ("README.md", include_str!("../templates/service/README.md.in")),
+    ("src/lib.rs", include_str!("../templates/service/src/lib.rs.in")),
+    ("tests/plugin.rs", include_str!("../templates/service/tests/plugin.rs.in")),
+    ("wharf.toml", include_str!("../templates/service/wharf.toml.in")),
+    ("wit/greetings.wit", include_str!("../templates/service/wit/greetings.wit.in")),
+];
+
 /// No name is longer: it is a plugin's name, too.
 const NAME_MAX: usize = 64;
 
@@ -100,14 +110,17 @@ pub(super) fn run(args: &NewArgs) -> Result<(), Failed> {
     check_dir(&dir)?;
     let files = project(args.kind, name);
     write(&dir, &files)?;
-    let NewKind::Handler = args.kind;
     if args.json {
         let files = files.into_iter().map(|(path, _)| path).collect();
         return print_json(&Made { kind: args.kind, name, dir: dir.display().to_string(), files });
     }
     let shown = dir.display();
+    let what = match args.kind {
+        NewKind::Handler => "handler",
+        NewKind::Service => "service",
+    };
     print(&format!(
-        "created {shown}: a handler plugin, with its tests and the SDK in {}\n\n\
+        "created {shown}: a {what} plugin, with its tests and the SDK in {}\n\n\
          next:\n  \
          cd {shown}\n  \
          wharf up --watch    serve it on http://127.0.0.1:8080/hello/you, and swap it when you save\n  \
@@ -120,6 +133,7 @@ pub(super) fn run(args: &NewArgs) -> Result<(), Failed> {
 fn project(kind: NewKind, name: &str) -> Vec<(String, Vec<u8>)> {
     let template = match kind {
         NewKind::Handler => HANDLER,
+        NewKind::Service => SERVICE,
     };
     let render = |text: &str| text.replace("{{name}}", name).replace("{{crate}}", &name.replace('-', "_"));
     let mut files: Vec<(String, Vec<u8>)> =
@@ -238,21 +252,23 @@ mod tests {
 
     #[test]
     fn a_project_is_whole_and_its_manifest_is_one() {
-        let files = project(NewKind::Handler, "rate-limit");
-        let text = |path: &str| {
-            let (_, bytes) =
-                files.iter().find(|(name, _)| name == path).unwrap_or_else(|| panic!("no {path}"));
-            String::from_utf8(bytes.clone()).unwrap()
-        };
-        for (path, _) in HANDLER {
-            assert!(!text(path).contains("{{"), "{path} has a placeholder left");
+        for (kind, template) in [(NewKind::Handler, HANDLER), (NewKind::Service, SERVICE)] {
+            let files = project(kind, "rate-limit");
+            let text = |path: &str| {
+                let (_, bytes) =
+                    files.iter().find(|(name, _)| name == path).unwrap_or_else(|| panic!("no {path}"));
+                String::from_utf8(bytes.clone()).unwrap()
+            };
+            for (path, _) in template {
+                assert!(!text(path).contains("{{"), "{path} has a placeholder left");
+            }
+            let manifest = Manifest::parse(&text("wharf.toml"), Path::new("wharf.toml")).unwrap();
+            assert!(manifest.warnings.into_iter().next().is_none());
+            let plugin = &manifest.plugins["rate-limit"];
+            assert!(plugin.component.ends_with("release/rate_limit.wasm"), "{}", plugin.component.display());
+            assert!(text("Cargo.toml").contains("name = \"rate-limit\""));
+            assert!(text("Cargo.lock").contains("name = \"rate-limit\""));
+            assert!(text("vendor/wharf/VERSION").starts_with("wharf-sdk "));
         }
-        let manifest = Manifest::parse(&text("wharf.toml"), Path::new("wharf.toml")).unwrap();
-        assert!(manifest.warnings.into_iter().next().is_none());
-        let plugin = &manifest.plugins["rate-limit"];
-        assert!(plugin.component.ends_with("release/rate_limit.wasm"), "{}", plugin.component.display());
-        assert!(text("Cargo.toml").contains("name = \"rate-limit\""));
-        assert!(text("Cargo.lock").contains("name = \"rate-limit\""));
-        assert!(text("vendor/wharf/VERSION").starts_with("wharf-sdk "));
     }
 }

@@ -159,6 +159,9 @@ pub(super) const KEYS: &[Key] = keys! {
         "config": TextTable, "none" e.g. "{ title = \"My notes\" }", "Offered to the plugin as `wasi:config/store`.";
         "debug_info": Flag, "false", "Keeps the component's DWARF, for source lines in backtraces; only of a plugin that is trusted.";
         "core_dumps": Count(0, 100), "0", "How many core dumps of its traps are kept, the newest; see [Core dumps](#core-dumps).";
+        "doors": Texts, "all of `[doors]`" e.g. "[\"rest\", \"grpc\"]", "What its functions are served through: `rest`, `grpc`, `graphql`, `jsonrpc`.";
+        "queries": Texts, "[]" e.g. "[\"accounts.get-user\"]", "Functions that change nothing, beside those that say `@query` in their WIT.";
+        "graphql_prefix": Text, "none" e.g. "\"Shop\"", "What stands before its names in GraphQL, where two plugins have the same.";
         "grants": Table, "nothing" e.g. "{ env = {} }", "What the plugin may use; see below.";
         "limits": Table, "see below" e.g. "{ memory = \"64MiB\" }", "What the plugin may use up; see below.";
         "pool": Table, "see below" e.g. "{ max = 64 }", "How its instances are kept; see below.";
@@ -189,6 +192,7 @@ pub(super) const KEYS: &[Key] = keys! {
         "resources": Count(16, 100_000), "10000", "Handles to resources within one instance, its own included.";
         "streams": Count(16, 100_000), "10000", "Streams, futures and tasks of one instance at once.";
         "hostcall_bytes": Size(64 * KIB, 4 * GIB), "\"16MiB\"", "What one call between plugin and host may copy out of the plugin: a whole body, a line, a value.";
+        "argument_bytes": Size(64 * KIB, GIB), "\"16MiB\"", "The arguments of one typed call, or one item that its caller streams, as the host holds them on their way into the plugin: 64 bytes for every number, text or byte of a `list<u8>`, and twice the length of texts. For large bytes, `stream<u8>` is the better type.";
         "random_bytes": Size(64, 16 * MIB), "\"1MiB\"", "Random bytes that one call may ask for.";
         "chunk_bytes": Size(4 * KIB, MIB), "\"64KiB\"", "What the host takes of a stream at a time; two such pieces wait at most.";
         "log_line": Size(64, 64 * KIB), "\"4KiB\"", "One line of the plugin's output; the rest of a longer one is the next line.";
@@ -211,11 +215,45 @@ pub(super) const KEYS: &[Key] = keys! {
         "idle": Time(100, 24 * HOUR), "\"1m\"", "How long an instance beyond `min` is kept without a call.";
         "isolation": Choice(&["plugin", "caller", "request"]), "\"plugin\"", "Who shares an instance: all callers, one caller, or nobody; see [Isolation](#isolation).";
     }
+    "doors" {
+        "rest": Flag, "true", "JSON: `POST /rpc/PACKAGE/INTERFACE/FUNCTION`.";
+        "openapi": Flag, "true", "Its document at `/openapi.json`, and Swagger UI at `/docs/`.";
+        "grpc": Flag, "true", "gRPC and gRPC-Web at `/PACKAGE.SERVICE/METHOD`.";
+        "reflection": Flag, "true", "Tells gRPC clients what there is, and gives out the `.proto` files at `/proto/`.";
+        "graphql": Flag, "true", "GraphQL at `/graphql`; see `[graphql]`.";
+        "jsonrpc": Flag, "true", "JSON-RPC 2.0 at `/jsonrpc`.";
+        "host": Text, "any" e.g. "\"api.example.com\"", "The host that all of these are at.";
+        "message_bytes": Size(KIB, 64 * MIB), "\"4MiB\"", "The largest message in either direction.";
+        "batch": Count(1, 10_000), "100", "Calls in one batch of JSON-RPC.";
+    }
+    "graphql" {
+        "introspection": Flag, "true", "Whether clients may ask for the schema.";
+        "graphiql": Flag, "true", "Gives a browser an editor for queries.";
+        "depth": Count(1, 100), "15", "How deep selections are nested.";
+        "complexity": Count(1, 1_000_000), "1000", "How many fields an operation selects, with those of its fragments.";
+        "aliases": Count(0, 10_000), "100", "How many aliases a document has.";
+        "directives": Count(0, 10_000), "50", "How many directives a document has.";
+        "tokens": Count(10, 1_000_000), "10000", "How many tokens a document has.";
+        "batch": Count(0, 1_000), "0", "How many operations one request may have in a list; 0 refuses lists.";
+        "link_batch": Count(1, 10_000), "1000", "How many keys one call of a `[[link]]` gets; more are several calls.";
+        "documents": TextTable, "none" e.g. "{ users = \"{ users { id } }\" }", "Queries that clients may send by their SHA-256, each under a name of yours.";
+        "documents_only": Flag, "false", "Runs nothing but `documents`.";
+    }
+    "link" {
+        "field": Text, "required" e.g. "\"products/order.user-id\"", "The field that holds the key, as PLUGIN/TYPE.FIELD.";
+        "as": Text, "required" e.g. "\"user\"", "The name of the new field in GraphQL.";
+        "load": Text, "required" e.g. "\"users/accounts.load-users\"", "The function that takes a list of keys, as PLUGIN/INTERFACE.FUNCTION.";
+    }
     "route" {
         "path": Text, "required" e.g. "\"/notes/{id}\"", "Segments are literal, `{name}`, or a last `{*rest}`.";
         "host": Text, "any" e.g. "\"api.example.com\"", "A host name without a port; `*.example.com` is any name below it.";
         "methods": Texts, "any" e.g. "[\"GET\", \"POST\"]", "Upper-case methods; GET includes HEAD.";
         "plugin": Text, "required" e.g. "\"notes\"", "Who answers.";
+        "function": Text, "none: its handler" e.g. "\"accounts.get-user\"", "The function of the plugin that answers, as INTERFACE.FUNCTION; see [Functions](#functions).";
+        "body": Text, "none" e.g. "\"user\"", "The parameter that the whole body is; without it, members of the body are parameters.";
+        "query": TextTable, "none" e.g. "{ text = \"q\" }", "Parameters that come from the query, each with what it is called there.";
+        "headers": TextTable, "none" e.g. "{ version = \"if-match\" }", "Parameters that come from a header field, each with its name.";
+        "status": Count(200, 299), "200, or 204 for nothing" e.g. "201", "The status of a good answer.";
         "idempotent": Flag, "false", "Whether the same request made twice is as good as once, whatever its method; see [Concurrency](#concurrency).";
     }
 };
@@ -227,7 +265,6 @@ pub(super) const LATER: &[(&str, &str, &str)] = &[
     ("plugin.NAME.grants", "secrets", "a plugin is given no secrets"),
     ("route", "middleware", "requests go straight to the plugin"),
     ("route", "upstream", "a route leads to a plugin"),
-    ("route", "function", "a route leads to a plugin"),
 ];
 
 /// The keys of one section.

@@ -11,6 +11,7 @@
 //! and hands conflicts back to [`Manifest::route_diagnostic`]), or apply anything.
 
 mod diagnostic;
+mod doors;
 mod keys;
 mod read;
 mod restart;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use http::Method;
 
 pub(crate) use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub(crate) use doors::{DoorsEntry, FunctionEntry, GraphqlEntry, LinkEntry, PluginDoors};
 use source::{Source, Span};
 use wharf_engine::{EngineConfig, PluginConfig};
 use wharf_gateway::{HostPattern, RoutePattern};
@@ -64,6 +66,12 @@ pub(crate) struct Manifest {
     pub(crate) plugins: BTreeMap<String, PluginEntry>,
     /// `[[route]]`, in the order of the file.
     pub(crate) routes: Vec<RouteEntry>,
+    /// `[doors]`.
+    pub(crate) doors: DoorsEntry,
+    /// `[graphql]`.
+    pub(crate) graphql: GraphqlEntry,
+    /// `[[link]]`, in the order of the file.
+    pub(crate) links: Vec<LinkEntry>,
     /// What is probably not meant, although it can be used.
     pub(crate) warnings: Diagnostics,
     overrides: Overrides,
@@ -123,6 +131,8 @@ pub(crate) struct PluginEntry {
     pub(crate) sha256: Option<String>,
     /// The command that makes the component.
     pub(crate) build: Option<String>,
+    /// What it says of the doors.
+    pub(crate) doors: PluginDoors,
     component_at: Span,
 }
 
@@ -137,6 +147,8 @@ pub(crate) struct RouteEntry {
     pub(crate) methods: Vec<Method>,
     /// The plugin that answers, which exists.
     pub(crate) plugin: String,
+    /// The function of the plugin that answers; its handler without one.
+    pub(crate) function: Option<FunctionEntry>,
     /// Whether the same request made twice is as good as once.
     pub(crate) idempotent: bool,
     path_at: Span,
@@ -227,6 +239,35 @@ impl Manifest {
             problem.see(&self.source, &at(other), "the other route");
         }
         problem
+    }
+
+    /// Of the plugins that `has_functions` says no to, those that nobody can reach: probably a route was forgotten.
+    pub(crate) fn idle_plugins(&self, has_functions: impl Fn(&str) -> bool) -> Diagnostics {
+        let idle =
+            |name: &&String| !has_functions(name) && !self.routes.iter().any(|route| route.plugin == **name);
+        let warn = |name: &String| {
+            let at = self.plugins.get(name).map_or(0..0, |plugin| plugin.component_at.clone());
+            let message = format!("no route leads to the plugin {name:?}");
+            let mut problem = Diagnostic::at(&self.source, Severity::Warning, &at, message);
+            problem
+                .help("add one")
+                .write("[[route]]")
+                .write("path = \"/{*rest}\"")
+                .write(format!("plugin = {name:?}"));
+            problem
+        };
+        self.plugins.keys().filter(idle).map(warn).collect()
+    }
+
+    /// The same without the functions that routes lead to.
+    pub(crate) fn without_functions(mut self) -> Self {
+        self.routes.iter_mut().for_each(|route| route.function = None);
+        self
+    }
+
+    /// A problem that was found at a place of the file.
+    pub(crate) fn diagnostic(&self, at: &Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::at(&self.source, Severity::Error, at, message)
     }
 
     /// A problem that was found with a plugin's component, such as one that its grants do not cover.

@@ -1,5 +1,6 @@
 //! The sections, in the order in which a manifest has them.
 
+mod doors;
 mod grants;
 mod key_value;
 mod limits;
@@ -10,9 +11,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use doors::{read_doors, read_graphql, read_links};
 use key_value::{read_key_value, warn_of_unused_buckets};
 use plugin::{Ceilings, read_plugins};
-use route::{read_routes, refuse_equal_routes, warn_of_idle_plugins};
+use route::{read_routes, refuse_equal_routes};
 use toml::de::DeTable;
 use wharf_engine::{EngineConfig, Residency};
 use wharf_telemetry::{LogConfig, LogFormat};
@@ -65,7 +67,11 @@ fn sections(problems: &mut Problems<'_>, root: &DeTable<'_>) -> Option<Manifest>
     let ceilings = Ceilings { dir: &dir, manifest: &path, data: &data, engine: &engine, http: &http };
     let plugins = read_plugins(problems, root, &ceilings);
     let routes = read_routes(problems, root, &plugins);
-    warn_of_idle_plugins(problems, &plugins, &routes);
+    let doors = section(problems, "doors");
+    let doors = read_doors(problems, &doors);
+    let graphql = section(problems, "graphql");
+    let graphql = read_graphql(problems, &graphql);
+    let links = read_links(problems, root, &plugins);
     refuse_equal_routes(problems, &routes);
     let granted = plugins.values().filter_map(|plugin| plugin.entry.as_ref());
     let granted = granted.flat_map(|entry| entry.config.grants.keyvalue.iter().map(String::as_str)).collect();
@@ -85,6 +91,9 @@ fn sections(problems: &mut Problems<'_>, root: &DeTable<'_>) -> Option<Manifest>
         log,
         plugins,
         routes,
+        doors,
+        graphql,
+        links,
         warnings,
         overrides: Overrides::default(),
         source,
@@ -92,8 +101,10 @@ fn sections(problems: &mut Problems<'_>, root: &DeTable<'_>) -> Option<Manifest>
 }
 
 fn refuse_unknown_sections(problems: &mut Problems<'_>, root: &DeTable<'_>) {
-    const SECTIONS: [&str; 10] =
-        ["app", "listen", "admin", "http", "engine", "memory", "keyvalue", "log", "plugin", "route"];
+    const SECTIONS: [&str; 13] = [
+        "app", "listen", "admin", "http", "engine", "memory", "keyvalue", "log", "plugin", "route", "doors",
+        "graphql", "link",
+    ];
     for (key, value) in root {
         let name: &str = key.get_ref();
         // What these hold is checked where they are read.
@@ -115,6 +126,7 @@ fn refuse_unknown_sections(problems: &mut Problems<'_>, root: &DeTable<'_>) {
         let problem = problems.error(&key.span(), format!("unknown section `{name}`"));
         match nearest(name, SECTIONS) {
             Some("route") => problem.help("did you mean `route`?").write("[[route]]"),
+            Some("link") => problem.help("did you mean `link`?").write("[[link]]"),
             Some("plugin") => problem.help("did you mean `plugin`?").write("[plugin.NAME]"),
             Some(near) => problem.help(format!("did you mean `{near}`?")).write(format!("[{near}]")),
             None => problem.help(format!("the sections are {}", SECTIONS.join(", "))),

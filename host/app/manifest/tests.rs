@@ -70,7 +70,11 @@ fn the_readme_lists_every_key() {
     for key in KEYS {
         if !sections.contains(&key.section) {
             sections.push(key.section);
-            let name = if key.section == "route" { "[[route]]".into() } else { format!("[{}]", key.section) };
+            let name = if is_list(key.section) {
+                format!("[[{}]]", key.section)
+            } else {
+                format!("[{}]", key.section)
+            };
             let _ =
                 write!(table, "\n### `{name}`\n\n| key | value | default | meaning |\n|---|---|---|---|\n");
         }
@@ -86,6 +90,11 @@ fn the_readme_lists_every_key() {
     compare(&path, &format!("{before}{start}{table}\n{end}{after}")).unwrap();
 }
 
+/// Whether there may be several of a section.
+fn is_list(section: &str) -> bool {
+    matches!(section, "route" | "link")
+}
+
 /// Whether the default is a TOML value rather than words.
 fn is_value(default: &str) -> bool {
     toml::from_str::<toml::Table>(&format!("key = {default}")).is_ok()
@@ -99,7 +108,7 @@ fn written_out(value: impl Fn(&keys::Key) -> Option<String>) -> String {
         if key.section != section {
             section = key.section;
             let name = section.replace("NAME", "notes");
-            let header = if section == "route" { "[[route]]".to_owned() } else { format!("[{name}]") };
+            let header = if is_list(section) { format!("[[{section}]]") } else { format!("[{name}]") };
             let _ = writeln!(text, "{header}");
         }
         if let Some(value) = value(key) {

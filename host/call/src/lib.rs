@@ -23,6 +23,7 @@ mod schema;
 pub mod service;
 pub mod suggest;
 mod trace;
+mod type_text;
 pub mod units;
 pub mod upgrade;
 mod value;
@@ -44,5 +45,6 @@ pub use schema::{
 };
 pub use service::{Call, Door, Reply, Service, ValueStream};
 pub use trace::TraceContext;
+pub use type_text::TypeText;
 pub use upgrade::{Upgrade, UpgradeOffer};
 pub use value::Value;

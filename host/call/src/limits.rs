@@ -151,6 +151,8 @@ limits! {
     /// What one call between guest and host copies out of the guest.
     HostcallBytes = "hostcall_bytes", Bytes, 4 * GIB, GuestTrapped,
         unobservable: "is counted by the engine, which only says when it is reached";
+    /// The arguments of one typed call.
+    ArgumentBytes = "argument_bytes", Bytes, GIB, PayloadTooLarge;
     /// Random bytes of one call.
     RandomBytes = "random_bytes", Bytes, 16 * MIB, GuestTrapped;
     /// What the host takes of a stream at a time.
@@ -225,6 +227,13 @@ impl Exceeded {
         let failure = match self.key {
             LimitKey::RequestBody => {
                 Failure::new(kind, format!("the request body is larger than {} bytes", self.allowed))
+            }
+            LimitKey::ArgumentBytes => {
+                let allowed = self.allowed;
+                Failure::new(
+                    kind,
+                    format!("the arguments take more than {allowed} bytes in the host's memory"),
+                )
             }
             LimitKey::Calls => Failure::new(kind, "the plugin has no capacity left"),
             _ => Failure::new(kind, kind.title()),

@@ -179,6 +179,17 @@ pub trait Control: Send + Sync + 'static {
     /// format of the Firefox profiler. Dropping the future ends the recording.
     fn profile<'a>(&'a self, name: &'a str, time: Duration) -> BoxFuture<'a, Result<Bytes, Refusal>>;
 
+    /// Calls the function `function` of the plugin `name`, as INTERFACE.FUNCTION, with named parameters in JSON.
+    ///
+    /// The response is that of the REST door: the value in JSON, lines of it where the function streams, or a problem
+    /// document. Dropping the future, or the response's body, abandons the call.
+    fn call<'a>(
+        &'a self,
+        name: &'a str,
+        function: &'a str,
+        arguments: Bytes,
+    ) -> BoxFuture<'a, Result<Response<Body>, Refusal>>;
+
     /// Whether requests can be served now; the text says why not.
     fn readiness(&self) -> Result<(), String>;
 }
@@ -238,6 +249,8 @@ pub enum Stage {
     Start,
     /// `lifecycle.health` failed.
     Health,
+    /// Its functions do not go together with the manifest, or with those of other plugins.
+    Contract,
     /// What a plugin computes could not be recorded.
     Profile,
 }
@@ -255,6 +268,7 @@ impl Stage {
             Stage::Instantiate => "instantiate",
             Stage::Start => "start",
             Stage::Health => "health",
+            Stage::Contract => "contract",
             Stage::Profile => "profile",
         }
     }

@@ -8,16 +8,15 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use wharf_call::{Body, Failure};
 
-/// The answer to one call: a head or a failure, at most once, and then how its body ends.
+/// The answer to one call: a head or a failure, at most once, and then how its body ends. The head is a response or, of a
+/// typed call, what the function returned.
 ///
 /// Shared by the future that drives the guest, which gives the answer, and the response's body, which may
 /// be polled by another task.
-#[derive(Clone)]
-pub(crate) struct Answer(Arc<Shared>);
+pub(crate) struct Answer<T = Response<Body>>(Arc<Shared<T>>);
 
-#[derive(Default)]
-struct Shared {
-    head: Mutex<Head>,
+struct Shared<T> {
+    head: Mutex<Head<T>>,
     /// What cut the body short after the head was given.
     cut: Mutex<Option<Failure>>,
     ended: AtomicBool,
@@ -25,28 +24,54 @@ struct Shared {
     changed: Notify,
 }
 
-#[derive(Default)]
-enum Head {
-    #[default]
+enum Head<T> {
     Awaited,
-    Given(Result<Response<Body>, Failure>),
+    Given(Result<T, Failure>),
     Taken,
 }
 
-impl Answer {
+impl<T> Clone for Answer<T> {
+    fn clone(&self) -> Self {
+        Answer(self.0.clone())
+    }
+}
+
+/// Whether a call has its answer, whatever that is.
+pub(crate) trait Given: Send + Sync {
+    /// Whether it was given.
+    fn given(&self) -> bool;
+}
+
+impl<T: Send> Given for Shared<T> {
+    fn given(&self) -> bool {
+        !matches!(*self.head.lock(), Head::Awaited)
+    }
+}
+
+impl<T: Send + 'static> Answer<T> {
     pub(crate) fn new() -> Self {
-        Answer(Arc::default())
+        Answer(Arc::new(Shared {
+            head: Mutex::new(Head::Awaited),
+            cut: Mutex::default(),
+            ended: AtomicBool::default(),
+            changed: Notify::default(),
+        }))
     }
 
-    /// Gives a response that is complete with its head.
-    pub(crate) fn whole(&self, response: Response<Body>) {
-        self.give(Ok(response));
+    /// For those who only need to know whether it was given.
+    pub(crate) fn watch(&self) -> Arc<dyn Given> {
+        self.0.clone()
+    }
+
+    /// Gives an answer that is complete.
+    pub(crate) fn whole(&self, head: T) {
+        self.give(Ok(head));
         self.end();
     }
 
-    /// Gives a response whose body is still to come.
-    pub(crate) fn streamed(&self, response: Response<Body>) {
-        self.give(Ok(response));
+    /// Gives an answer of which a part is still to come.
+    pub(crate) fn streamed(&self, head: T) {
+        self.give(Ok(head));
     }
 
     /// The call failed: instead of a head or, when the head is out already, in the middle of the body.
@@ -56,7 +81,7 @@ impl Answer {
         self.end();
     }
 
-    fn give(&self, answer: Result<Response<Body>, Failure>) {
+    fn give(&self, answer: Result<T, Failure>) {
         let mut head = self.0.head.lock();
         if matches!(*head, Head::Awaited) {
             *head = Head::Given(answer);
@@ -66,7 +91,7 @@ impl Answer {
     }
 
     /// Waits for an answer and takes it; only the first to ask gets it. For a guest that is driven by somebody else.
-    pub(crate) async fn taken(&self) -> Result<Response<Body>, Failure> {
+    pub(crate) async fn taken(&self) -> Result<T, Failure> {
         loop {
             let changed = self.0.changed.notified();
             if let Some(answer) = self.take() {
@@ -77,23 +102,20 @@ impl Answer {
     }
 
     /// Takes the answer, if it was given and not yet taken.
-    pub(crate) fn take(&self) -> Option<Result<Response<Body>, Failure>> {
+    pub(crate) fn take(&self) -> Option<Result<T, Failure>> {
         let mut head = self.0.head.lock();
-        match std::mem::take(&mut *head) {
-            Head::Given(answer) => {
-                *head = Head::Taken;
-                Some(answer)
-            }
-            other => {
-                *head = other;
-                None
-            }
+        if !matches!(*head, Head::Given(_)) {
+            return None;
+        }
+        match std::mem::replace(&mut *head, Head::Taken) {
+            Head::Given(answer) => Some(answer),
+            Head::Awaited | Head::Taken => None,
         }
     }
 
     /// Whether an answer was given.
     pub(crate) fn given(&self) -> bool {
-        !matches!(*self.0.head.lock(), Head::Awaited)
+        self.0.given()
     }
 
     /// What cut the body short, if something did.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use parking_lot::Mutex;
 use wharf_call::ports::{GenerationStatus, PluginStatus, Refusal, RefusedLoad, Stage};
-use wharf_call::{Body, BoxFuture, Failure, HttpService, Invocation};
+use wharf_call::{Body, BoxFuture, Failure, HttpService, Invocation, Kind, Service};
 
 use crate::berth::Berth;
 use crate::config::PluginConfig;
@@ -18,6 +18,7 @@ use crate::generation::{Generation, now_s};
 use crate::metrics;
 use crate::profile;
 use crate::runtime::Artifact;
+use crate::service::ServiceHandle;
 use crate::shared;
 
 /// A plugin of the manifest. Routes point at it; what it serves changes under them.
@@ -48,6 +49,14 @@ struct Previous {
 
 /// A generation that has proven itself and does not serve yet. Dropping it drops its instance.
 pub struct Candidate(Arc<Generation>);
+
+impl Candidate {
+    /// Its functions, for the doors, as of [`Plugin::service`]. What is prepared with them before the swap is served
+    /// with it. Keeping them keeps the generation.
+    pub fn service(&self) -> Option<Arc<dyn Service>> {
+        ServiceHandle::of(&self.0)
+    }
+}
 
 impl Plugin {
     /// Makes the first generation of a plugin.
@@ -167,6 +176,12 @@ impl Plugin {
         self.serving.load().artifact.clone()
     }
 
+    /// The functions of the serving generation, for the doors: none, if the component has no interface of its own. They
+    /// stay those of this generation when another one is swapped in.
+    pub fn service(&self) -> Option<Arc<dyn Service>> {
+        ServiceHandle::of(&self.serving.load())
+    }
+
     /// Records what the serving generation computes for as long as `time`: a profile in the JSON format of the
     /// Firefox profiler. What a generation that is swapped in meanwhile computes is not in it. Dropping the future
     /// ends the recording.
@@ -239,6 +254,11 @@ impl HttpService for Plugin {
         invocation: Invocation,
     ) -> BoxFuture<'a, Result<Response<Body>, Failure>> {
         let generation = self.serving.load_full();
+        if !generation.artifact.serves_http() {
+            let failure = Failure::new(Kind::NotImplemented, "the plugin takes no HTTP requests")
+                .with_private("it is a service: give the route a function, or call it through a door");
+            return Box::pin(async { Err(failure) });
+        }
         generation.metrics.calls.increment(1);
         if generation.seats.is_some() {
             return Box::pin(shared::call(generation, request, invocation));

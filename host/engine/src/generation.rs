@@ -17,6 +17,7 @@ use crate::metrics::PluginMetrics;
 use crate::pool::{Placed, Pool};
 use crate::restarts::{Crash, Restarts};
 use crate::runtime::Artifact;
+use crate::service::ServiceExports;
 use crate::shared::Seats;
 use crate::state::State;
 use crate::upkeep::Upkeep;
@@ -27,7 +28,8 @@ pub(crate) struct Generation {
     pub(crate) plugin: Arc<PluginConfig>,
     pub(crate) artifact: Arc<Artifact>,
     pub(crate) pool: Arc<Pool<Box<Instance>>>,
-    /// Where instances serve several calls at once. Then `pool` is empty and only counts calls.
+    /// Where instances serve several requests at once. Then `pool` counts their calls, and has the instances of typed
+    /// calls only.
     pub(crate) seats: Option<Seats>,
     /// Whether nothing that it was granted can be changed without the host seeing it.
     pub(crate) may_be_called_again: bool,
@@ -37,6 +39,8 @@ pub(crate) struct Generation {
     loaded_at_s: u64,
     pre: InstancePre<State>,
     exports: Exports,
+    /// What its callers can call, if it has interfaces of its own.
+    service: Option<Arc<ServiceExports>>,
     pub(crate) enforcer: Arc<Enforcer>,
     granted: Arc<Capabilities>,
     upkeep: OnceLock<Upkeep>,
@@ -60,12 +64,14 @@ impl Generation {
             artifact.check_concurrency()?;
         }
         let (pre, exports) = artifact.link()?;
+        let service = artifact.service()?;
         let enforcer = artifact.enforcer(plugin.clone(), number, berth);
         let granted = Capabilities::open(&enforcer).await?;
         let generation = Arc::new(Generation {
             number,
             pool: Pool::new(&plugin.pool, artifact.shards()),
-            seats: (plugin.pool.concurrency > 1).then(|| Seats::new(&plugin.pool, artifact.shards())),
+            seats: (plugin.pool.concurrency > 1 && artifact.serves_http())
+                .then(|| Seats::new(&plugin.pool, artifact.shards())),
             may_be_called_again: plugin.grants.tcp.peers.is_empty()
                 && plugin.grants.dirs.dirs.iter().all(|dir| !dir.write),
             restarts: Restarts::default(),
@@ -74,6 +80,7 @@ impl Generation {
             loaded_at_s: now_s(),
             pre,
             exports,
+            service,
             plugin,
             artifact,
             enforcer,
@@ -94,6 +101,11 @@ impl Generation {
         generation.add(first);
         let _ = generation.upkeep.set(Upkeep::begin(&generation));
         Ok(generation)
+    }
+
+    /// The functions of the component's own interfaces.
+    pub(crate) fn service(&self) -> Option<&Arc<ServiceExports>> {
+        self.service.as_ref()
     }
 
     /// A new instance, started.
@@ -162,11 +174,13 @@ impl Generation {
     /// Stops what was idle for more than `sweeps` calls of this, beyond `pool.min`.
     pub(crate) fn sweep(self: &Arc<Self>, sweeps: u32) {
         let min = self.plugin.pool.min;
-        match &self.seats {
+        let mut min_alone = min;
+        if let Some(seats) = &self.seats {
             // An instance ends with its last seat.
-            Some(seats) => drop(seats.pool.sweep(sweeps, seats.of(min))),
-            None => self.pool.sweep(sweeps, min).into_iter().for_each(|expired| self.stop(expired)),
+            drop(seats.pool.sweep(sweeps, seats.of(min)));
+            min_alone = 0;
         }
+        self.pool.sweep(sweeps, min_alone).into_iter().for_each(|expired| self.stop(expired));
     }
 
     /// Stops what is idle; what works is stopped when its call ends.
@@ -179,17 +193,17 @@ impl Generation {
 
     /// Instances, idle or working.
     pub(crate) fn instances(&self) -> u32 {
-        self.seats.as_ref().map_or_else(|| self.pool.instances(), Seats::instances)
+        self.pool.instances() + self.seats.as_ref().map_or(0, Seats::instances)
     }
 
     /// Instances that nobody uses; where several calls share one, the seats that nobody uses.
     pub(crate) fn idle(&self) -> usize {
-        self.seats.as_ref().map_or_else(|| self.pool.idle(), |seats| seats.pool.idle())
+        self.pool.idle() + self.seats.as_ref().map_or(0, |seats| seats.pool.idle())
     }
 
     /// Calls that wait for an instance.
     pub(crate) fn waiting(&self) -> u32 {
-        self.seats.as_ref().map_or_else(|| self.pool.waiting(), |seats| seats.pool.waiting())
+        self.pool.waiting() + self.seats.as_ref().map_or(0, |seats| seats.pool.waiting())
     }
 
     /// An instance crashed: see [`Restarts`].

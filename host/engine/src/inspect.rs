@@ -1,16 +1,19 @@
 //! What a file is, before anything of it runs: its exports, its imports, and what it would need granted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use serde::Serialize;
 use wasmtime::component::wit_parser::decoding::{DecodedWasm, decode};
 use wasmtime::component::wit_parser::{Resolve, WorldId, WorldKey};
+use wharf_call::Schema;
 use wharf_call::ports::{Refusal, Stage};
 
 use crate::config::PluginConfig;
 use crate::framing;
 use crate::imports::{self, Offer};
+use crate::schema::{self, Plan};
 use crate::worlds::WorldKind;
 
 /// The stack for decoding a component: twice what it gets where it is decoded for the first time, so that what
@@ -26,7 +29,8 @@ pub struct Inspection {
     pub sha256: String,
     /// The size in bytes.
     pub bytes: u64,
-    /// The export that decides what it is, such as `wharf:plugin/handler@0.1.0`.
+    /// The export that decides what it is, such as `wharf:plugin/handler@0.1.0`; of a service, which has no such export,
+    /// the interfaces that it serves.
     pub world: Option<String>,
     /// Whether it exports `wharf:plugin/lifecycle`.
     pub lifecycle: bool,
@@ -38,6 +42,9 @@ pub struct Inspection {
     pub imports: Vec<ImportUse>,
     /// The component's world as WIT text.
     pub wit: String,
+    /// What its callers can call: the functions of the interfaces that it defines itself.
+    #[serde(serialize_with = "schema::serialize")]
+    pub schema: Arc<Schema>,
 }
 
 /// One import of a component.
@@ -73,10 +80,12 @@ impl Inspection {
     /// [`Stage::Inspect`], with what keeps the host from running it.
     pub(crate) fn kind(&self) -> Result<WorldKind, Refusal> {
         // What is not offered is said by `check_grants`, which knows the plugin's name.
-        let kind = self.world.as_deref().and_then(WorldKind::of_export);
-        kind.ok_or_else(|| {
-            refusal(self.problem.clone().unwrap_or_else(|| "it implements no known world".into()))
-        })
+        match self.world.as_deref() {
+            Some(world) => Ok(WorldKind::of_export(world).unwrap_or(WorldKind::Service)),
+            None => {
+                Err(refusal(self.problem.clone().unwrap_or_else(|| "it implements no known world".into())))
+            }
+        }
     }
 
     /// Checks every import against what `plugin` was granted.
@@ -119,11 +128,16 @@ impl Inspection {
 /// the stack has room for ends the process: one that nobody has vouched for is first inspected where that
 /// hurts nobody, by the process that compiles it.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
+    inspect_within(bytes, STACK_BYTES).map(|(inspection, _)| inspection)
+}
+
+/// The same, and how what it exports is called.
+pub(crate) fn inspect_and_plan(bytes: &[u8]) -> Result<(Inspection, Plan), Refusal> {
     inspect_within(bytes, STACK_BYTES)
 }
 
 /// The same with a stack of `stack_bytes`: with less than [`inspect`] has, it ends sooner.
-pub(crate) fn inspect_within(bytes: &[u8], stack_bytes: usize) -> Result<Inspection, Refusal> {
+pub(crate) fn inspect_within(bytes: &[u8], stack_bytes: usize) -> Result<(Inspection, Plan), Refusal> {
     recognise(bytes)?;
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("wharf-inspect".into()).stack_size(stack_bytes);
@@ -142,7 +156,7 @@ pub(crate) fn recognise(bytes: &[u8]) -> Result<(), Refusal> {
     framing::check(bytes).map_err(refusal)
 }
 
-fn inspect_here(bytes: &[u8]) -> Result<Inspection, Refusal> {
+fn inspect_here(bytes: &[u8]) -> Result<(Inspection, Plan), Refusal> {
     // The decoder is given hostile bytes. A panic in it must not be one of the host's.
     let decoded = catch_unwind(AssertUnwindSafe(|| decode(bytes)));
     let (resolve, world) = match decoded {
@@ -202,7 +216,7 @@ fn refuse_by_name(bytes: &[u8]) -> Result<(), Refusal> {
     }))
 }
 
-fn describe(bytes: &[u8], resolve: &Resolve, id: WorldId) -> Inspection {
+fn describe(bytes: &[u8], resolve: &Resolve, id: WorldId) -> (Inspection, Plan) {
     let world = &resolve.worlds[id];
     let mut exports: Vec<String> = world.exports.keys().map(|key| resolve.name_world_key(key)).collect();
     exports.sort();
@@ -219,8 +233,18 @@ fn describe(bytes: &[u8], resolve: &Resolve, id: WorldId) -> Inspection {
     let kinds: Vec<(&String, WorldKind)> =
         exports.iter().filter_map(|name| WorldKind::of_export(name).map(|kind| (name, kind))).collect();
     let lifecycle = exports.iter().any(|name| name == crate::worlds::LIFECYCLE);
+    let served = schema::read(resolve, id).and_then(|(mut schema, plan)| {
+        schema::add_docs(&mut schema, bytes)?;
+        Ok((schema, plan))
+    });
+    let (schema, plan, unservable) = match served {
+        Ok((schema, plan)) => (schema, plan, None),
+        Err(what) => (Schema::default(), Plan::default(), Some(what)),
+    };
     let (world_name, mut problem) = match kinds.as_slice() {
+        _ if unservable.is_some() => (None, unservable),
         [(name, _)] => (Some((*name).clone()), None),
+        [] if !schema.is_empty() => (Some(services(&schema)), None),
         [] => (None, Some(no_world(&exports, &imports))),
         several => {
             let names: Vec<&str> = several.iter().map(|(name, _)| name.as_str()).collect();
@@ -232,7 +256,7 @@ fn describe(bytes: &[u8], resolve: &Resolve, id: WorldId) -> Inspection {
     if problem.is_none() && !not_offered.is_empty() {
         problem = Some(format!("it imports {}, which this host does not offer", list(not_offered)));
     }
-    Inspection {
+    let inspection = Inspection {
         sha256: sha256_hex(bytes),
         bytes: bytes.len() as u64,
         world: world_name,
@@ -241,7 +265,15 @@ fn describe(bytes: &[u8], resolve: &Resolve, id: WorldId) -> Inspection {
         exports,
         imports,
         wit: print_wit(resolve, id),
-    }
+        schema: Arc::new(schema),
+    };
+    (inspection, plan)
+}
+
+/// What a component is that is called by its own interfaces only.
+fn services(schema: &Schema) -> String {
+    let names: Vec<String> = schema.interfaces.iter().map(|interface| interface.full_name()).collect();
+    list(names.iter().map(String::as_str).collect())
 }
 
 fn is_function(resolve: &Resolve, id: WorldId, key: &WorldKey) -> bool {
@@ -255,8 +287,8 @@ fn no_world(exports: &[String], imports: &[ImportUse]) -> String {
     let near = exports.iter().find_map(|name| WorldKind::near_miss(name));
     let reason = near.unwrap_or_else(|| {
         format!(
-            "no export is one of {}",
-            WorldKind::ALL.iter().map(|kind| kind.export()).collect::<Vec<_>>().join(", ")
+            "no export is one of {}, and no interface of its own has functions",
+            WorldKind::ALL.iter().filter_map(|kind| kind.export()).collect::<Vec<_>>().join(", ")
         )
     });
     format!(

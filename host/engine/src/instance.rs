@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::Request;
-use wasmtime::component::InstancePre;
+use wasmtime::component::{self, InstancePre};
 use wasmtime::{AsContextMut, Store, WasmCoreDump};
 use wharf_bindings::lifecycle_0_1::wharf::plugin::types::Failure as HookFailure;
 use wharf_call::{Body, Deadline, Exceeded, Failure, Invocation, Kind, LimitKey};
@@ -17,6 +17,7 @@ use crate::enforcer::Enforcer;
 use crate::epoch::Meter;
 use crate::profile::Profiling;
 use crate::request_body::{BodyHold, RequestBody};
+use crate::service;
 use crate::shared::Ledger;
 use crate::state::State;
 use crate::time_limit::Due;
@@ -26,6 +27,7 @@ use crate::worlds::{Begun, Exports, Loaded, World};
 pub(crate) struct Instance {
     store: Mourned,
     exports: Loaded,
+    component: component::Instance,
     /// Calls that were begun.
     calls: u32,
     /// The request body of the call that goes on.
@@ -97,13 +99,14 @@ impl Instance {
         let instantiated = {
             let instantiate = async {
                 let instance = pre.instantiate_async(&mut store).await?;
-                exports.load(&mut store, &instance)
+                exports.load(&mut store, &instance).map(|loaded| (loaded, instance))
             };
             within(enforcer, Metered { meter, call: pin!(instantiate) }).await
         };
         match instantiated.and_then(|loaded| loaded.map_err(Ended::Trapped)) {
-            Ok(exports) => {
-                Ok(Instance { store: Mourned::new(store), exports, calls: 0, body: BodyHold::default() })
+            Ok((exports, component)) => {
+                let (store, body) = (Mourned::new(store), BodyHold::default());
+                Ok(Instance { store, exports, component, calls: 0, body })
             }
             Err(ended) => {
                 let failure = ended.into_failure(&mut store);
@@ -162,25 +165,49 @@ impl Instance {
         invocation: Invocation,
         answer: &Answer,
     ) -> Result<Begun, Failure> {
-        self.calls += 1;
+        self.enter(&invocation, answer);
         let Instance { store, exports, body: held, .. } = self;
-        let state = store.data_mut();
         let (parts, body) = request.into_parts();
-        let (body, hold) = RequestBody::new(body, state.meter.clone());
+        let (body, hold) = RequestBody::new(body, store.data().meter.clone());
         *held = hold;
-        state.log.set_request(Some(invocation.request_id.clone()));
-        state.egress.begin(&invocation, answer);
         exports
             .world
             .begin(store.as_context_mut(), Request::from_parts(parts, body), invocation, answer)
             .map_err(|error| Ended::Trapped(error).into_failure(store))
     }
 
+    /// From now on it works on this call.
+    pub(crate) fn enter<T: Send + 'static>(&mut self, invocation: &Invocation, answer: &Answer<T>) {
+        self.calls += 1;
+        let state = self.store.data_mut();
+        state.log.set_request(Some(invocation.request_id.clone()));
+        state.egress.begin(invocation, answer);
+    }
+
+    /// Runs a typed call to its very end, giving the answer as soon as there is one.
+    ///
+    /// An error means that the instance must not be used again; so does dropping the future.
+    pub(crate) async fn call(
+        &mut self,
+        begun: service::Begun,
+        answer: &Answer<service::Returned>,
+    ) -> Result<(), Failure> {
+        let Instance { store, component, .. } = self;
+        let meter = store.data().meter.clone();
+        meter.begin();
+        store.set_epoch_deadline(1);
+        let ran = {
+            let run = begun.run(store, component, answer);
+            Metered { meter, call: pin!(run) }.await
+        };
+        self.leave(ran)
+    }
+
     /// Runs a call that was begun to its very end, giving the answer as soon as there is one.
     ///
     /// An error means that the instance must not be used again; so does dropping the future.
     pub(crate) async fn finish(&mut self, begun: Begun, answer: &Answer) -> Result<(), Failure> {
-        let Instance { store, exports, body, .. } = self;
+        let Instance { store, exports, .. } = self;
         let meter = store.data().meter.clone();
         meter.begin();
         store.set_epoch_deadline(1);
@@ -188,6 +215,12 @@ impl Instance {
             let run = exports.world.finish(store, begun, answer);
             Metered { meter, call: pin!(run) }.await
         };
+        self.leave(ran)
+    }
+
+    /// The call has ended: well, or the instance must not be used again.
+    fn leave(&mut self, ran: Result<wasmtime::Result<()>, Exceeded>) -> Result<(), Failure> {
+        let Instance { store, body, .. } = self;
         match ran.map_err(Ended::Exceeded).and_then(|ran| ran.map_err(Ended::Trapped)) {
             Ok(()) => {
                 *body = BodyHold::default();
@@ -244,6 +277,10 @@ impl Ended {
             Ended::Late(failure) => return failure,
             Ended::Trapped(error) => error,
         };
+        // What a caller sent, or did not, has ended the call: the guest is not to blame.
+        if let Some(failure) = error.downcast_ref::<Failure>() {
+            return failure.clone();
+        }
         let cause = error.root_cause().to_string();
         if error.is::<wasmtime::PoolConcurrencyLimitError>() {
             return Failure::new(Kind::Overloaded, "the host has no room for another instance")

@@ -16,6 +16,7 @@ mod catalog;
 mod compile;
 mod config;
 mod cores;
+mod driven;
 mod enforcer;
 mod epoch;
 mod exchange;
@@ -38,6 +39,8 @@ mod request_body;
 mod response_body;
 mod restarts;
 mod runtime;
+mod schema;
+mod service;
 mod shared;
 mod state;
 #[cfg(test)]
@@ -45,6 +48,7 @@ mod testing;
 mod time_limit;
 mod trap;
 mod upkeep;
+mod values;
 mod worlds;
 
 pub use capabilities::Ports;
@@ -53,4 +57,6 @@ pub use compile::{CompileCommand, compile_worker};
 pub use config::{DirGrant, DirGrants, EngineConfig, Grants, Isolation, PluginConfig, PoolConfig, Residency};
 pub use inspect::{ImportUse, Inspection, Need, inspect, sha256_hex};
 pub use limits::Limits;
+#[doc(hidden)] // For the benchmark.
+pub use probe::Conversion;
 pub use runtime::{Artifact, Engine};

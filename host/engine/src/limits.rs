@@ -47,6 +47,10 @@ pub struct Limits {
     /// What one call between guest and host may copy out of the guest, in bytes: a whole body, a line, a
     /// value. Default 16 MiB, 64 KiB to 4 GiB.
     pub hostcall_bytes: u64,
+    /// The arguments of one typed call, or one item that its caller streams, as the host holds them on their way into the
+    /// plugin, in bytes: 64 for every number, text or byte of a `list<u8>`, twice the length of texts and names.
+    /// Default 16 MiB, 64 KiB to 1 GiB.
+    pub argument_bytes: u64,
     /// Random bytes that one call may ask for. Default 1 MiB, 64 bytes to 16 MiB.
     pub random_bytes: u64,
     /// What the host takes of a stream at a time, in bytes; it keeps two such pieces of each stream at most.
@@ -86,6 +90,7 @@ impl Default for Limits {
             resources: 10_000,
             streams: 10_000,
             hostcall_bytes: 16 << 20,
+            argument_bytes: 16 << 20,
             random_bytes: 1 << 20,
             chunk_bytes: 64 << 10,
             log_line_bytes: 4 << 10,
@@ -119,6 +124,7 @@ impl Limits {
             LimitKey::Resources => self.resources as u64,
             LimitKey::Streams => self.streams as u64,
             LimitKey::HostcallBytes => self.hostcall_bytes,
+            LimitKey::ArgumentBytes => self.argument_bytes,
             LimitKey::RandomBytes => self.random_bytes,
             LimitKey::ChunkBytes => self.chunk_bytes as u64,
             LimitKey::LogLine => self.log_line_bytes as u64,

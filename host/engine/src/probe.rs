@@ -1,10 +1,29 @@
 //! Parts of a call by themselves, for `benches/engine`: nothing in the host uses them.
 
-use wharf_call::{Failure, Invocation, Kind};
+use std::sync::Arc;
+
+use wharf_call::{Failure, Invocation, Kind, Schema, Type, Value};
 
 use crate::catalog::Plugin;
 use crate::instance::Hook;
 use crate::lease::Lease;
+use crate::values::Types;
+
+/// The conversion of typed values, without a guest.
+#[doc(hidden)]
+pub struct Conversion(Types);
+
+impl Conversion {
+    /// For values of the types of this schema.
+    pub fn new(schema: Arc<Schema>) -> Self {
+        Conversion(Types::new(schema))
+    }
+
+    /// To what wasmtime takes and back again.
+    pub fn there_and_back(&self, ty: &Type, value: Value) -> Option<Value> {
+        self.0.lift(ty, self.0.lower(ty, value)?)
+    }
+}
 
 impl Plugin {
     /// Makes an instance of the serving generation and drops it; in between it is started, if wanted.

@@ -14,7 +14,7 @@ use wharf_call::{Body, Exceeded, Failure, Kind, LimitKey, StreamBody};
 
 use crate::answer::Answer;
 use crate::epoch::Meter;
-use crate::time_limit::TimeLimit;
+use crate::time_limit::StreamTimes;
 
 /// How much of a body is taken inline, before a task of its own drives the guest: enough for an ordinary
 /// answer to be complete at once.
@@ -30,10 +30,7 @@ pub(crate) struct ResponseBody {
     ready_bytes: usize,
     end: Option<Result<(), Failure>>,
     tally: Tally,
-    /// Runs while somebody waits for the guest.
-    silence: Option<TimeLimit>,
-    /// Runs from when the body turned out to be a stream.
-    total: Option<TimeLimit>,
+    times: StreamTimes,
     meter: Arc<Meter>,
     answer: Answer,
     driver: Option<AbortHandle>,
@@ -48,8 +45,7 @@ impl ResponseBody {
             ready_bytes: 0,
             end: None,
             tally: Tally::new(LimitKey::ResponseBody, limit),
-            silence: None,
-            total: None,
+            times: StreamTimes::default(),
             meter,
             answer,
             driver: None,
@@ -60,7 +56,7 @@ impl ResponseBody {
     /// call's when this one is over.
     pub(crate) fn begin_stream(&mut self) {
         self.meter.begin_stream();
-        self.total = Some(TimeLimit::begin(LimitKey::StreamTotal, self.meter.enforcer()));
+        self.times.begin(self.meter.enforcer());
     }
 
     /// The task that drives the guest from now on. It is stopped when this body is dropped before its end.
@@ -148,20 +144,6 @@ impl ResponseBody {
         self.answer.end();
     }
 
-    /// Resolves when nothing came for too long.
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Exceeded> {
-        let ResponseBody { silence, meter, .. } = self;
-        let enforcer = meter.enforcer();
-        let begin = || TimeLimit::begin(LimitKey::StreamIdle, enforcer);
-        silence.get_or_insert_with(begin).poll(enforcer, cx)
-    }
-
-    /// Resolves when the stream is there for too long.
-    fn poll_total(&mut self, cx: &mut Context<'_>) -> Poll<Exceeded> {
-        let ResponseBody { total, meter, .. } = self;
-        total.as_mut().map_or(Poll::Pending, |total| total.poll(meter.enforcer(), cx))
-    }
-
     fn cut(&mut self, exceeded: Exceeded) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let failure = exceeded.into_failure();
         self.finish(Err(failure.clone()));
@@ -186,17 +168,19 @@ impl http_body::Body for ResponseBody {
             return Poll::Ready(Some(Ok(frame)));
         }
         // First, because a stream that never pauses must end as well.
-        if self.end.is_none()
-            && let Poll::Ready(exceeded) = self.poll_total(cx)
-        {
-            return self.cut(exceeded);
+        if self.end.is_none() {
+            let ResponseBody { times, meter, .. } = &mut *self;
+            if let Poll::Ready(exceeded) = times.poll_total(meter.enforcer(), cx) {
+                return self.cut(exceeded);
+            }
         }
         let polled = self.poll_inner(cx);
         if polled.is_ready() {
-            self.silence = None;
+            self.times.progress();
             return polled;
         }
-        match self.poll_silence(cx) {
+        let ResponseBody { times, meter, .. } = &mut *self;
+        match times.poll_silence(meter.enforcer(), cx) {
             Poll::Ready(exceeded) => self.cut(exceeded),
             Poll::Pending => Poll::Pending,
         }

@@ -17,9 +17,11 @@ use crate::cores::Cores;
 use crate::enforcer::Enforcer;
 use crate::epoch::Ticker;
 use crate::imports;
-use crate::inspect::{Inspection, inspect, recognise, sha256_hex};
+use crate::inspect::{Inspection, inspect_and_plan, recognise, sha256_hex};
 use crate::memory::{Kept, Slots};
 use crate::metrics;
+use crate::schema::Plan;
+use crate::service::ServiceExports;
 use crate::state::State;
 use crate::worlds::{Exports, WorldKind};
 
@@ -108,9 +110,9 @@ impl Engine {
         let sha256 = sha256.await?;
         // Who compiles it inspects it first, where a component that attacks the decoder ends nothing but itself.
         let component = self.0.compiler.component(&sha256, bytes.clone(), debug_info).await?;
-        let inspection = off_the_executor(bytes, inspect).await?;
+        let (inspection, plan) = off_the_executor(bytes, inspect_and_plan).await?;
         let kind = inspection.kind()?;
-        Ok(Arc::new(Artifact { inspection, kind, component, engine: self.clone() }))
+        Ok(Arc::new(Artifact { inspection, plan: Arc::new(plan), kind, component, engine: self.clone() }))
     }
 }
 
@@ -125,6 +127,7 @@ async fn off_the_executor<T: Send + 'static>(
 /// A component with its code. Shared by all generations that run it.
 pub struct Artifact {
     inspection: Inspection,
+    plan: Arc<Plan>,
     kind: WorldKind,
     component: Component,
     engine: Engine,
@@ -149,6 +152,23 @@ impl Artifact {
     /// What is known of it without running it.
     pub fn inspection(&self) -> &Inspection {
         &self.inspection
+    }
+
+    /// Whether it takes HTTP requests. A service that does not is called by its functions only.
+    pub(crate) fn serves_http(&self) -> bool {
+        self.kind != WorldKind::Service
+    }
+
+    /// Finds the functions of its own interfaces, if it has any.
+    pub(crate) fn service(&self) -> Result<Option<Arc<ServiceExports>>, Refusal> {
+        let schema = &self.inspection.schema;
+        if schema.is_empty() {
+            return Ok(None);
+        }
+        let exports = ServiceExports::find(schema.clone(), self.plan.clone(), &self.component);
+        exports
+            .map(|exports| Some(Arc::new(exports)))
+            .map_err(|error| Refusal::new(Stage::Inspect, format!("{error:#}")))
     }
 
     /// Whether an instance of it can serve several calls at once.

@@ -39,6 +39,38 @@ impl TimeLimit {
     }
 }
 
+/// The two limits of a stream that is going out, as its reader keeps them.
+#[derive(Default)]
+pub(crate) struct StreamTimes {
+    /// Runs while somebody waits for the guest.
+    silence: Option<TimeLimit>,
+    /// Runs from when the answer turned out to be a stream.
+    total: Option<TimeLimit>,
+}
+
+impl StreamTimes {
+    /// From now on it is a stream.
+    pub(crate) fn begin(&mut self, enforcer: &Enforcer) {
+        self.total = Some(TimeLimit::begin(LimitKey::StreamTotal, enforcer));
+    }
+
+    /// The guest has given something.
+    pub(crate) fn progress(&mut self) {
+        self.silence = None;
+    }
+
+    /// Resolves when nothing came for too long; polled while somebody waits.
+    pub(crate) fn poll_silence(&mut self, enforcer: &Enforcer, cx: &mut Context<'_>) -> Poll<Exceeded> {
+        let begin = || TimeLimit::begin(LimitKey::StreamIdle, enforcer);
+        self.silence.get_or_insert_with(begin).poll(enforcer, cx)
+    }
+
+    /// Resolves when the stream is there for too long.
+    pub(crate) fn poll_total(&mut self, enforcer: &Enforcer, cx: &mut Context<'_>) -> Poll<Exceeded> {
+        self.total.as_mut().map_or(Poll::Pending, |total| total.poll(enforcer, cx))
+    }
+}
+
 /// When the head of a response is due: a deadline from outside, and `limits.wall` from now.
 ///
 /// Invariant: it is kept outside of what it bounds. A timeout within wasmtime's event loop may never fire.

@@ -10,14 +10,15 @@ use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use wharf_call::{Body, Deadline, Failure, Invocation, Kind, hop_by_hop};
+use hyper::upgrade::OnUpgrade;
+use wharf_call::{Body, Deadline, Failure, Invocation, Kind, UpgradeOffer, hop_by_hop};
 
 use crate::connection::Conn;
 use crate::exchange::Exchange;
 use crate::path::NormalPath;
 use crate::response::ResponseBody;
 use crate::router::{Found, Route};
-use crate::{failure_response, identity, metrics, path, request_body, response, strict};
+use crate::{failure_response, identity, metrics, path, request_body, response, strict, upgrade};
 
 /// Answers one request. Whatever happens in the layers, the client gets one response and the log one line:
 /// the exchange writes it when it is dropped, which is when the last byte is out or the client has gone.
@@ -29,6 +30,9 @@ pub(crate) async fn serve(
     let mut exchange = Exchange::begin(conn, &head);
     let outcome = pass(&mut exchange, &mut head, body).await;
     Ok(match outcome {
+        Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            upgrade::deliver(response, head.extensions.remove::<OnUpgrade>(), exchange)
+        }
         Ok(response) => response::deliver(response, exchange),
         Err(failure) => failure_response::deliver(failure, exchange),
     })
@@ -39,6 +43,9 @@ async fn pass(exchange: &mut Exchange, head: &mut Parts, body: Incoming) -> Resu
     // Strict parse: first, because nothing in a head that two servers could read differently may be used.
     let host = strict::check(head, exchange.conn())?;
     exchange.head_is_sound();
+
+    // An offer to go on in another protocol: looked at before the fields that carry it are gone.
+    let offer = upgrade::offered(head);
 
     // Hop-by-hop fields: out before anything is added, so that `connection` cannot name what the host adds.
     hop_by_hop::strip(&mut head.headers);
@@ -55,8 +62,11 @@ async fn pass(exchange: &mut Exchange, head: &mut Parts, body: Incoming) -> Resu
         .map_err(|error| metrics::refusal("path", Failure::new(Kind::BadRequest, error.text())))?;
 
     // Route: before the body, so that a request nobody serves costs no memory.
-    let route = match exchange.front().routes.current().find(host.name(), &head.method, &path.segments) {
+    let table = exchange.front().routes.current();
+    let route = match table.find(host.name(), &head.method, &path.segments) {
         Found::Route(route) => route,
+        // A gRPC client understands a status of gRPC, and no 404.
+        _ if let Some(route) = table.grpc_route(&head.headers) => route,
         Found::OtherMethods(allow) if head.method == Method::OPTIONS => return Ok(no_content(Some(&allow))),
         Found::OtherMethods(allow) => return Err(method_not_allowed(allow)),
         Found::Nothing => return Err(Failure::new(Kind::NotFound, "There is nothing at this address.")),
@@ -71,7 +81,7 @@ async fn pass(exchange: &mut Exchange, head: &mut Parts, body: Incoming) -> Resu
     let body = request_body::take(exchange, body).await?;
 
     // Plugin call: last. It sees only what has been checked, and its panic is its own.
-    let called = call(&route, exchange, head, body, params).await;
+    let called = call(&route, exchange, head, offer, body, params).await;
 
     // Response: a body that the gateway had to cut explains a failed call better than the plugin can.
     called.map_err(|failure| exchange.cause_in_request_body().unwrap_or(failure))
@@ -82,6 +92,7 @@ async fn call(
     route: &Route,
     exchange: &Exchange,
     head: &mut Parts,
+    offer: Option<UpgradeOffer>,
     body: Body,
     params: Vec<(Arc<str>, String)>,
 ) -> Result<Response<Body>, Failure> {
@@ -90,6 +101,9 @@ async fn call(
     *request.uri_mut() = std::mem::take(&mut head.uri);
     *request.version_mut() = head.version;
     *request.headers_mut() = std::mem::take(&mut head.headers);
+    if let Some(offer) = offer {
+        request.extensions_mut().insert(offer);
+    }
     let invocation = Invocation {
         request_id: exchange.request_id(),
         trace: exchange.trace(),

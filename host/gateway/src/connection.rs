@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -23,6 +25,7 @@ use crate::io::{Io, Sniffed};
 use crate::metrics::GatewayMetrics;
 use crate::pulse::{Due, Pulse};
 use crate::router::Routes;
+use crate::upgrade::{self, Handover};
 
 /// What all connections share.
 pub(crate) struct Front {
@@ -42,6 +45,9 @@ pub(crate) struct Conn {
     heads: AtomicU64,
     /// The number of the head that has a flaw, shifted by a byte, and which; 0 for none.
     flaw: AtomicU64,
+    /// Whether what comes in is HTTP no longer.
+    upgraded: AtomicBool,
+    handover: Mutex<Option<Handover>>,
 }
 
 impl Conn {
@@ -53,7 +59,25 @@ impl Conn {
             pulse: Pulse::new(),
             heads: AtomicU64::new(0),
             flaw: AtomicU64::new(0),
+            upgraded: AtomicBool::new(false),
+            handover: Mutex::default(),
         }
+    }
+
+    /// What comes after the response that is being sent is for somebody else.
+    pub(crate) fn hand_over(&self, handover: Handover) {
+        self.upgraded.store(true, Ordering::Relaxed);
+        *self.handover.lock() = Some(handover);
+    }
+
+    /// Who takes over; once.
+    pub(crate) fn handed_over(&self) -> Option<Handover> {
+        self.handover.lock().take()
+    }
+
+    /// Whether what comes in is HTTP no longer.
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.upgraded.load(Ordering::Relaxed)
     }
 
     /// Called by the scanner, before hyper sees the end of that head.
@@ -93,13 +117,15 @@ pub(crate) async fn serve(stream: TcpStream, peer: IpAddr, front: Arc<Front>, mu
     let ended = match protocol {
         Protocol::Http1 => {
             let io = TokioIo::new(Io::new(stream, sniffed, Some(HeadScan::new()), conn.clone()));
-            drive(http1(&conn.front.config).serve_connection(io, service), &conn, drain).await
+            let connection = http1(&conn.front.config).serve_connection(io, service).with_upgrades();
+            drive(connection, &conn, drain.clone()).await
         }
         Protocol::Http2 => {
             let io = TokioIo::new(Io::new(stream, sniffed, None, conn.clone()));
-            drive(http2(&conn.front.config).serve_connection(io, service), &conn, drain).await
+            drive(http2(&conn.front.config).serve_connection(io, service), &conn, drain.clone()).await
         }
     };
+    upgrade::run(&conn, drain).await;
     if let Err(error) = ended {
         tracing::debug!(client = &*conn.peer, error = &error as &dyn std::error::Error, "connection ended");
     }
@@ -183,13 +209,13 @@ trait Connection: Future<Output = hyper::Result<()>> {
     fn graceful_shutdown(self: Pin<&mut Self>);
 }
 
-impl<S> Connection for http1::Connection<TokioIo<Io>, S>
+impl<S> Connection for http1::UpgradeableConnection<TokioIo<Io>, S>
 where
     S: hyper::service::HttpService<hyper::body::Incoming, ResBody = crate::response::ResponseBody>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     fn graceful_shutdown(self: Pin<&mut Self>) {
-        http1::Connection::graceful_shutdown(self);
+        http1::UpgradeableConnection::graceful_shutdown(self);
     }
 }
 

@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Uri, Version, header};
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use wharf_call::{Failure, RequestId, Reservation, TraceContext};
+use wharf_call::{Failure, HttpService, RequestId, Reservation, TraceContext};
 
 use crate::connection::{Conn, Front};
 use crate::identity;
@@ -124,6 +124,11 @@ impl Exchange {
 
     fn identity(&self) -> (RequestId, TraceContext) {
         self.0.identity.clone().expect("established by the chain, or by `failed` before that")
+    }
+
+    /// Who was to answer, if that is known.
+    pub(crate) fn target(&self) -> Option<&dyn HttpService> {
+        self.0.route.as_deref().map(|route| &*route.target)
     }
 
     pub(crate) fn routed(&mut self, route: Arc<Route>) {

@@ -74,6 +74,9 @@ impl AsyncRead for Io {
             buf.put_slice(&sniffed[..part]);
             this.sniffed.begin += part;
         }
+        if this.scan.is_some() && this.conn.is_upgraded() {
+            this.scan = None;
+        }
         if let Some(scan) = &mut this.scan {
             if let Some((head, flaw)) = scan.feed(&buf.filled()[before..]) {
                 this.conn.head_has_flaw(head, flaw);

@@ -30,6 +30,7 @@ mod request_body;
 mod response;
 mod router;
 mod strict;
+mod upgrade;
 
 mod metrics;
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use wharf_call::{Body, Failure, Kind, X_REQUEST_ID, hop_by_hop};
+use wharf_call::{Body, Failure, Kind, Refused, X_REQUEST_ID, hop_by_hop};
 
 use crate::exchange::Exchange;
 use crate::pulse::Watched;
@@ -61,6 +61,9 @@ pub(crate) fn deliver_checked(response: Response<Body>, mut exchange: Exchange) 
     let (mut head, mut body) = response.into_parts();
     exchange.answered(head.status.as_u16());
     let http1 = exchange.version() != Version::HTTP_2;
+    if let Some(Refused(failure)) = head.extensions.remove::<Refused>() {
+        exchange.failed(&failure);
+    }
     if body.is_end_stream() {
         body = Body::Empty;
     }
@@ -112,6 +115,11 @@ pub(crate) enum ResponseBody {
 }
 
 impl ResponseBody {
+    /// No body, and no exchange that would end with it.
+    pub(crate) fn none() -> Self {
+        ResponseBody::Direct(Delivery { body: Body::Empty, left: None, exchange: None, failure: None })
+    }
+
     fn new(body: Body, declared: Option<u64>, exchange: Exchange) -> Self {
         let http2 = exchange.version() == Version::HTTP_2;
         let streamed = matches!(body, Body::Stream(_));

@@ -4,6 +4,8 @@
 mod arguments;
 mod handler;
 mod router;
+mod service;
+mod wit;
 
 use proc_macro::TokenStream;
 use proc_macro_crate::{FoundCrate, crate_name};
@@ -46,6 +48,30 @@ pub fn endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream {
         Item::Fn(function) => handler::check_endpoint(wharf, &function),
         other => Err(Error::new(other.span(), "`#[wharf::endpoint]` belongs on an `async fn`")),
     })
+}
+
+/// Serves an interface of the plugin's WIT with a type: see `wharf_sdk::service`.
+#[proc_macro_attribute]
+pub fn service(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    attribute("service", arguments, item, |wharf, item| match item {
+        Item::Impl(implementation) => service::of_impl(wharf, &implementation),
+        other => Err(Error::new(
+            other.span(),
+            "`#[wharf::service]` belongs on an implementation of an interface's trait: \
+             `impl accounts::Service for ...`",
+        )),
+    })
+}
+
+/// Makes Rust of the plugin's WIT: see `wharf_sdk::service`.
+#[proc_macro]
+pub fn wit(arguments: TokenStream) -> TokenStream {
+    let expanded = syn::parse::<wit::Arguments>(arguments).and_then(|arguments| {
+        wit::expand(&sdk()?, &arguments)
+            // The whole chain: where it was looked for, and what is wrong there.
+            .map_err(|error| Error::new(Span::call_site(), format!("{error:#}")))
+    });
+    expanded.unwrap_or_else(Error::into_compile_error).into()
 }
 
 /// Makes a test of an `async fn`: see `wharf_sdk::test`.

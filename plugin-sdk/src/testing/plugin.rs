@@ -13,7 +13,7 @@ use super::request::RequestBuilder;
 use crate::endpoint::Endpoint;
 use crate::handler::Instance;
 use crate::router::{IntoRouter, Routes};
-use crate::{Call, Context, Handler, IntoResponse, Request, Response, Result};
+use crate::{Call, Context, Failure, Handler, IntoResponse, Request, Response, Result};
 
 type Pinned<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 type Start = Box<dyn Fn() -> Pinned<'static, Result<Rc<dyn AnyInstance>>>>;
@@ -49,6 +49,13 @@ impl Plugin {
     pub fn of<T: Handler>() -> Self {
         Plugin::started_by(Box::new(|| {
             Box::pin(async { Ok(Rc::new(Instance::<T>::start().await?) as Rc<dyn AnyInstance>) })
+        }))
+    }
+
+    /// A plugin that handles no requests, for the grants of what is called in [`Plugin::run`].
+    pub fn without_handler() -> Self {
+        Plugin::started_by(Box::new(|| {
+            Box::pin(async { Err(Failure::internal("this plugin has no handler")) })
         }))
     }
 
@@ -174,6 +181,22 @@ impl Plugin {
     pub async fn health(&self) -> Result<()> {
         let instance = self.instance().await?;
         within(self.grants.clone(), instance.health()).await
+    }
+
+    /// Runs the plugin's own code with what it was granted: the functions of a service, or parts of a handler.
+    ///
+    /// ```
+    /// # use wharf_sdk as wharf;
+    /// use wharf::{kv::Bucket, testing::Plugin};
+    ///
+    /// # wharf::testing::block_on(async {
+    /// let plugin = Plugin::without_handler().value("notes", "7", "buy milk");
+    /// let note = plugin.run(async { Bucket::open("notes")?.get_text("7") }).await;
+    /// assert_eq!(note.unwrap().as_deref(), Some("buy milk"));
+    /// # });
+    /// ```
+    pub async fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        within(self.grants.clone(), work).await
     }
 
     /// Ends the instance. The next request starts another.

@@ -56,6 +56,7 @@ pub(super) fn read_limits(
         resources: number(limits.count(p, "resources"), default.resources),
         streams: number(limits.count(p, "streams"), default.streams),
         hostcall_bytes: number(limits.size(p, "hostcall_bytes"), default.hostcall_bytes),
+        argument_bytes: number(limits.size(p, "argument_bytes"), default.argument_bytes),
         random_bytes: number(limits.size(p, "random_bytes"), default.random_bytes),
         chunk_bytes: number(limits.size(p, "chunk_bytes"), default.chunk_bytes),
         log_line_bytes: number(limits.size(p, "log_line"), default.log_line_bytes),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 use wharf_engine::{DirGrants, EngineConfig, Grants, Isolation, PluginConfig, PoolConfig};
 
+use super::doors::read_plugin_doors;
 use super::grants::{read_dirs, read_env, read_http, read_tcp};
 use super::key_value::read_buckets;
 use super::limits::read_limits;
@@ -100,6 +101,7 @@ fn read_plugin(
     let config = plugin.text_table(problems, "config");
     let debug_info = plugin.flag(problems, "debug_info").unwrap_or(false);
     let core_dumps = number(plugin.count(problems, "core_dumps"), PluginConfig::default().core_dumps);
+    let doors = read_plugin_doors(problems, plugin);
     let mut part =
         |part: &str, id| Section::open(problems, id, format!("plugin.{name}.{part}"), plugin.entry(part));
     let (grants, limits, pool) = (
@@ -116,7 +118,14 @@ fn read_plugin(
     let pool = read_pool(problems, &pool, ceilings);
     let Found { value: component, at: component_at } = component?;
     let config = PluginConfig { name: name.to_owned(), grants, limits, pool, debug_info, core_dumps };
-    Some(PluginEntry { config, component, sha256: sha256.map(|found| found.value), build, component_at })
+    Some(PluginEntry {
+        config,
+        component,
+        sha256: sha256.map(|found| found.value),
+        build,
+        doors,
+        component_at,
+    })
 }
 
 fn read_pool(problems: &mut Problems<'_>, pool: &Section<'_>, ceilings: &Ceilings<'_>) -> PoolConfig {

@@ -5,9 +5,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use wharf_gateway::{HostPattern, RoutePattern};
 
+use super::doors::read_function;
 use super::plugin::Declared;
 use crate::manifest::RouteEntry;
 use crate::manifest::section::{Found, Problems, Section, a};
+use crate::manifest::source::Span;
 use wharf_call::suggest::nearest;
 
 /// Methods that are not for plugins: a tunnel (RFC 9110, section 9.3.6) and an echo of credentials (9.3.8).
@@ -65,18 +67,29 @@ fn read_route(
     let plugin = route.text(problems, "plugin");
     let plugin = route.required(problems, "plugin", plugin)?;
     if !plugins.contains_key(&plugin.value) {
-        let problem = problems.error(&plugin.at, format!("there is no plugin {:?}", plugin.value));
-        match nearest(&plugin.value, plugins.keys().map(String::as_str)) {
-            Some(near) => problem.help(format!("did you mean `{near}`?")).write(format!("plugin = {near:?}")),
-            None => problem
-                .help("declare it")
-                .write(format!("[plugin.{}]", plugin.value))
-                .write(format!("component = \"{}.wasm\"", plugin.value)),
-        };
+        unknown_plugin(problems, &plugin.value, &plugin.at, plugins);
     }
+    let function = read_function(problems, &route, pattern.as_ref().map(|(pattern, _)| pattern));
     let (pattern, path_at) = pattern?;
     let idempotent = route.flag(problems, "idempotent").unwrap_or(false);
-    Some(RouteEntry { pattern, host, methods, plugin: plugin.value, idempotent, path_at })
+    Some(RouteEntry { pattern, host, methods, plugin: plugin.value, function, idempotent, path_at })
+}
+
+/// Says that there is no such plugin, and which one may be meant.
+pub(super) fn unknown_plugin(
+    problems: &mut Problems<'_>,
+    name: &str,
+    at: &Span,
+    plugins: &BTreeMap<String, Declared>,
+) {
+    let problem = problems.error(at, format!("there is no plugin {name:?}"));
+    match nearest(name, plugins.keys().map(String::as_str)) {
+        Some(near) => problem.help(format!("did you mean `{near}`?")).write(format!("plugin = {near:?}")),
+        None => problem
+            .help("declare it")
+            .write(format!("[plugin.{name}]"))
+            .write(format!("component = \"{name}.wasm\"")),
+    };
 }
 
 fn read_methods(problems: &mut Problems<'_>, route: &Section<'_>) -> Vec<Method> {
@@ -114,28 +127,6 @@ fn read_methods(problems: &mut Problems<'_>, route: &Section<'_>) -> Vec<Method>
         }
     }
     methods
-}
-
-/// A plugin that nobody can reach is probably a route that was forgotten.
-pub(super) fn warn_of_idle_plugins(
-    problems: &mut Problems<'_>,
-    plugins: &BTreeMap<String, Declared>,
-    routes: &[RouteEntry],
-) {
-    // A route with an error of its own is missing from `routes`, and would make this a false alarm.
-    if problems.list.errors() > 0 {
-        return;
-    }
-    for (name, plugin) in plugins {
-        if !routes.iter().any(|route| route.plugin == *name) {
-            problems
-                .warning(&plugin.name_at, format!("no route leads to the plugin {name:?}"))
-                .help("add one")
-                .write("[[route]]")
-                .write("path = \"/{*rest}\"")
-                .write(format!("plugin = {name:?}"));
-        }
-    }
 }
 
 /// Two routes that match the same requests. The gateway finds what is ambiguous in other ways.

@@ -3,6 +3,8 @@
 //! - `instantiate`: a store with everything in it, instantiated and dropped, as a cold start does it;
 //! - `lease`: an instance borrowed and given back, with no call in between;
 //! - `call`: a whole call through the same door that the gateway uses;
+//! - `typed`: a whole call of a function, through the port that the doors use;
+//! - `convert`: a record of a kibibyte, to what wasmtime takes and back;
 //! - `lower`, `lift`, `echo`: the same call with a body into the guest, out of it, or both.
 //!
 //! There are no metrics and no log here: nothing is installed behind their facades.
@@ -10,6 +12,7 @@
 #![allow(missing_docs, reason = "nobody depends on a benchmark")]
 
 mod ports;
+mod typed;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -160,5 +163,5 @@ fn invocation() -> Invocation {
     }
 }
 
-criterion_group!(benches, instantiate, lease, call, bodies);
+criterion_group!(benches, instantiate, lease, call, typed::calls, typed::conversion, bodies);
 criterion_main!(benches);

@@ -26,6 +26,9 @@ impl CodeSettings {
         let mut config = Config::new();
         config
             .epoch_interruption(true)
+            // Types that callers can use, and that no component without them notices.
+            .wasm_component_model_fixed_length_lists(true)
+            .wasm_component_model_map(true)
             .memory_reservation(self.memory_reservation)
             .wasm_backtrace_details(WasmBacktraceDetails::Enable);
         config

@@ -71,7 +71,7 @@ fn work() -> Result<(), Unfit> {
         return Err("the component ends too early".to_owned().into());
     }
     inspect_within(&component, WORKER_STACK_BYTES)
-        .and_then(|inspection| inspection.kind())
+        .and_then(|(inspection, _)| inspection.kind())
         .map_err(|refusal| Unfit { exit: NOT_UNDERSTOOD, why: refusal.message })?;
     if !job.debug_info {
         debug_info::hide(&mut component);

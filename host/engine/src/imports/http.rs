@@ -21,7 +21,7 @@ use wharf_call::{
     Body, Deadline, Egress, EgressCode, EgressError, EgressOptions, Failure, Invocation, Kind, RequestId,
 };
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Given};
 
 /// How long a request that looks as if it had no body is held back until the guest says so.
 const BODY_PATIENCE: Duration = Duration::from_millis(5);
@@ -42,7 +42,7 @@ pub(crate) struct GuestEgress {
 struct Call {
     request_id: RequestId,
     deadline: Deadline,
-    answer: Answer,
+    answer: Arc<dyn Given>,
 }
 
 impl GuestEgress {
@@ -51,11 +51,11 @@ impl GuestEgress {
     }
 
     /// From now on, requests go out on behalf of this call. Costs a plugin without the grant nothing.
-    pub(crate) fn begin(&mut self, invocation: &Invocation, answer: &Answer) {
+    pub(crate) fn begin<T: Send + 'static>(&mut self, invocation: &Invocation, answer: &Answer<T>) {
         self.call = self.egress.is_some().then(|| Call {
             request_id: invocation.request_id.clone(),
             deadline: invocation.deadline,
-            answer: answer.clone(),
+            answer: answer.watch(),
         });
     }
 

@@ -36,17 +36,21 @@ pub(crate) enum WorldKind {
     WasiHttp03,
     /// `wasi:http/incoming-handler@0.2`: the world `proxy`.
     WasiHttp02,
+    /// None of them, but interfaces of its own.
+    Service,
 }
 
 impl WorldKind {
-    pub(crate) const ALL: [WorldKind; 3] = [WorldKind::Handler, WorldKind::WasiHttp03, WorldKind::WasiHttp02];
+    pub(crate) const ALL: [WorldKind; 4] =
+        [WorldKind::Handler, WorldKind::WasiHttp03, WorldKind::WasiHttp02, WorldKind::Service];
 
-    /// The export that decides, as documentation names it.
-    pub(crate) fn export(self) -> &'static str {
+    /// The export that decides, as documentation names it, if there is one.
+    pub(crate) fn export(self) -> Option<&'static str> {
         match self {
-            WorldKind::Handler => "wharf:plugin/handler@0.1.0",
-            WorldKind::WasiHttp03 => "wasi:http/handler@0.3",
-            WorldKind::WasiHttp02 => "wasi:http/incoming-handler@0.2",
+            WorldKind::Handler => Some("wharf:plugin/handler@0.1.0"),
+            WorldKind::WasiHttp03 => Some("wasi:http/handler@0.3"),
+            WorldKind::WasiHttp02 => Some("wasi:http/incoming-handler@0.2"),
+            WorldKind::Service => None,
         }
     }
 
@@ -77,7 +81,8 @@ impl WorldKind {
             }
             _ => return None,
         };
-        Some(format!("it exports {interface} in version {version}; this host runs {}", kind.export()))
+        let runs = kind.export()?;
+        Some(format!("it exports {interface} in version {version}; this host runs {runs}"))
     }
 }
 
@@ -91,6 +96,7 @@ enum WorldIndices {
     Handler(handler_0_1::HandlerOnlyIndices),
     WasiHttp03(http_0_3::ServiceIndices),
     WasiHttp02(http_0_2::ProxyIndices),
+    Service,
 }
 
 impl Exports {
@@ -100,6 +106,7 @@ impl Exports {
             WorldKind::Handler => WorldIndices::Handler(handler_0_1::HandlerOnlyIndices::new(pre)?),
             WorldKind::WasiHttp03 => WorldIndices::WasiHttp03(http_0_3::ServiceIndices::new(pre)?),
             WorldKind::WasiHttp02 => WorldIndices::WasiHttp02(http_0_2::ProxyIndices::new(pre)?),
+            WorldKind::Service => WorldIndices::Service,
         };
         let lifecycle = lifecycle.then(|| lifecycle_0_1::LifecyclePluginIndices::new(pre)).transpose()?;
         Ok(Exports { world, lifecycle })
@@ -114,6 +121,7 @@ impl Exports {
                 }
                 WorldIndices::WasiHttp03(indices) => World::WasiHttp03(indices.load(&mut *store, instance)?),
                 WorldIndices::WasiHttp02(indices) => World::WasiHttp02(indices.load(&mut *store, instance)?),
+                WorldIndices::Service => World::Service,
             },
             lifecycle: match &self.lifecycle {
                 Some(indices) => Some(indices.load(&mut *store, instance)?),
@@ -133,6 +141,8 @@ pub(crate) enum World {
     Handler(handler::Handle),
     WasiHttp03(http_0_3::Service),
     WasiHttp02(http_0_2::Proxy),
+    /// What it does, its own interfaces say: see [`crate::service`].
+    Service,
 }
 
 /// A call that the guest has not been entered for yet.
@@ -161,6 +171,7 @@ impl World {
             World::WasiHttp02(guest) => {
                 Begun::WasiHttp02(wasi_http_0_2::begin(guest, store, request, answer.clone())?)
             }
+            World::Service => return Err(wasmtime::format_err!("a service takes no requests")),
         })
     }
 
@@ -215,7 +226,7 @@ impl Begun {
 }
 
 /// Waits until nothing of the call is left: its body has ended, and no task of the guest runs.
-async fn settled(accessor: &Accessor<State>, answer: &Answer) {
+pub(crate) async fn settled<T: Send + 'static>(accessor: &Accessor<State>, answer: &Answer<T>) {
     if !answer.has_ended() {
         // Boxed, because it would make every call's future larger.
         Box::pin(answer.ended()).await;

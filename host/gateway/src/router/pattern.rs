@@ -77,6 +77,14 @@ impl RoutePattern {
         &self.text
     }
 
+    /// The names of its parameters, in its order.
+    pub fn params(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Fixed(_) => None,
+            Segment::Param(name) | Segment::Rest(name) => Some(&**name),
+        })
+    }
+
     pub(crate) fn text(&self) -> Arc<str> {
         self.text.clone()
     }
@@ -102,11 +110,11 @@ impl Segment {
                 Some(name) => (true, name),
                 None => (false, inner),
             };
-            let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
             if name.is_empty() || !name.chars().all(letters) || name.starts_with(|c: char| c.is_ascii_digit())
             {
                 return refuse(format!(
-                    "in \"{text}\", \"{part}\" needs a name of letters, digits and underscores, such as {}",
+                    "in \"{text}\", \"{part}\" needs a name of letters, digits, hyphens and underscores, such as {}",
                     if rest { "{*rest}" } else { "{id}" }
                 ));
             }

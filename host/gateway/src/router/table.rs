@@ -3,7 +3,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use http::Method;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method};
 use wharf_call::HttpService;
 
 use super::pattern::{HostPattern, RoutePattern, Segment};
@@ -50,6 +51,8 @@ pub struct RouteTable {
     /// By `.example.com`, the longest first.
     wildcard_hosts: Vec<(Box<str>, Node)>,
     every_host: Node,
+    /// What answers calls of gRPC that no route matches.
+    grpc: Option<Arc<Route>>,
 }
 
 /// What a request needs of its route.
@@ -120,6 +123,22 @@ impl RouteTable {
         }
         table.wildcard_hosts.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
         if ambiguities.is_empty() { Ok(table) } else { Err(ambiguities) }
+    }
+
+    /// Adds what answers the calls of gRPC that no route matches, whatever their path: its clients are to be told in
+    /// gRPC that there is no such method.
+    pub fn with_grpc(mut self, target: Arc<dyn HttpService>) -> Self {
+        let pattern = RoutePattern::parse("/{*method}").expect("it is one");
+        let metrics = RouteMetrics::register(pattern.as_str(), target.name());
+        self.grpc = Some(Arc::new(Route { pattern, target, metrics, idempotent: false, index: usize::MAX }));
+        self
+    }
+
+    /// The route for a call of gRPC that no other route matches.
+    pub(crate) fn grpc_route(&self, headers: &HeaderMap) -> Option<Arc<Route>> {
+        let route = self.grpc.as_ref()?;
+        let content_type = headers.get(CONTENT_TYPE)?.as_bytes();
+        content_type.starts_with(b"application/grpc").then(|| route.clone())
     }
 
     fn tree(&mut self, host: Option<&HostPattern>) -> &mut Node {

@@ -8,6 +8,7 @@ mod http1;
 mod http2;
 mod limits;
 mod metrics;
+mod upgrade;
 
 use std::net::SocketAddr;
 use std::pin::Pin;

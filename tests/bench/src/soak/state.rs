@@ -10,7 +10,8 @@ pub(crate) struct State {
     threads: usize,
     tasks: u64,
     instances: u64,
-    /// Memory that work in flight, and instances, hold of the host's budget.
+    /// Memory that work in flight, and instances, hold of the host's budget. What slots keep for the next instances is not
+    /// in it: it is as much as the most instances at once have touched, and resident memory is judged by itself.
     reserved_bytes: u64,
 }
 
@@ -23,13 +24,14 @@ impl State {
     pub(super) async fn of(host: &Host) -> State {
         let metrics = host.admin().metrics().await;
         let sum = |name| metrics.sum(name, &[]) as u64;
+        let slots = metrics.sum("wharf_memory_reserved_bytes", &["what=\"slots\""]);
         State {
             rss_bytes: process::rss_bytes(host.pid()),
             open_files: process::open_files(host.pid()),
             threads: process::threads(host.pid()),
             tasks: sum("wharf_tasks"),
             instances: sum("wharf_plugin_instances"),
-            reserved_bytes: sum("wharf_memory_reserved_bytes"),
+            reserved_bytes: sum("wharf_memory_reserved_bytes") - slots as u64,
         }
     }
 

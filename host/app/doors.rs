@@ -1,0 +1,169 @@
+//! The doors, built from the manifest and from what the plugins export. They are values of one state of the host: a swap
+//! builds new ones beside them, and the table of routes that leads to them is what is swapped.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::Method;
+use wharf_call::{HttpService, Memory, Service};
+use wharf_doors::DoorConfig;
+use wharf_doors::jsonrpc::{JsonRpcConfig, JsonRpcDoor};
+use wharf_doors::rest::{BindingSpec, RestDoor};
+use wharf_gateway::{RoutePattern, RouteSpec};
+use wharf_grpc::{GrpcConfig, GrpcDoor, ProtoFiles};
+
+use crate::manifest::{Diagnostics, FunctionEntry, Manifest, RouteEntry};
+
+/// The functions of each plugin that has any, by its name.
+pub(crate) type Services = BTreeMap<String, Arc<dyn Service>>;
+
+/// Doors that are ready to be routed to.
+#[derive(Default)]
+pub(crate) struct Doors {
+    /// Their own routes.
+    pub(crate) routes: Vec<RouteSpec>,
+    /// Who answers the routes of the manifest that lead to a function, by their place in it.
+    pub(crate) functions: BTreeMap<usize, Arc<dyn HttpService>>,
+    /// What answers calls of gRPC that no route matches.
+    pub(crate) grpc: Option<Arc<dyn HttpService>>,
+}
+
+/// Builds the doors of `services`.
+///
+/// # Errors
+/// Everything that does not fit together: functions and links that do not exist, and plugins that export the same.
+pub(crate) fn build(
+    manifest: &Manifest,
+    services: &Services,
+    memory: &Arc<dyn Memory>,
+) -> Result<Doors, Diagnostics> {
+    let mut built = Builder { manifest, services, doors: Doors::default(), problems: Diagnostics::default() };
+    built.rest(memory);
+    built.grpc(memory);
+    built.json_rpc(memory);
+    if built.problems.errors() > 0 { Err(built.problems) } else { Ok(built.doors) }
+}
+
+/// What the doors of JSON are given.
+pub(crate) fn rest_config(manifest: &Manifest, memory: &Arc<dyn Memory>) -> DoorConfig {
+    DoorConfig { body_bytes_max: manifest.doors.message_bytes_max, ..DoorConfig::new(memory.clone()) }
+}
+
+struct Builder<'a> {
+    manifest: &'a Manifest,
+    services: &'a Services,
+    doors: Doors,
+    problems: Diagnostics,
+}
+
+impl Builder<'_> {
+    /// JSON over HTTP: by name, and by the routes of the manifest.
+    fn rest(&mut self, memory: &Arc<dyn Memory>) {
+        let services = self.through("rest");
+        let bound = self.manifest.routes.iter().any(|route| route.function.is_some());
+        if services.is_empty() && !bound {
+            return;
+        }
+        let Some(door) = self.checked(RestDoor::new(&services, rest_config(self.manifest, memory))) else {
+            return;
+        };
+        for (index, route) in self.manifest.routes.iter().enumerate() {
+            let Some(function) = &route.function else { continue };
+            match door.bind(binding(route, function)) {
+                Ok(bound) => drop(self.doors.functions.insert(index, bound)),
+                Err(wrong) => self.problems.extend([self.manifest.diagnostic(&function.at, wrong)]),
+            }
+        }
+        let door: Arc<dyn HttpService> = Arc::new(door);
+        let doors = &self.manifest.doors;
+        if doors.rest {
+            self.route("/rpc/{*function}", &[], &door);
+        }
+        if doors.openapi {
+            for path in ["/openapi.json", "/docs/{*file}"] {
+                self.route(path, &[Method::GET], &door);
+            }
+        }
+    }
+
+    fn grpc(&mut self, memory: &Arc<dyn Memory>) {
+        let doors = &self.manifest.doors;
+        let services = self.through("grpc");
+        if !doors.grpc || services.is_empty() {
+            return;
+        }
+        let bytes_max = doors.message_bytes_max as usize;
+        let config = GrpcConfig {
+            message_in_bytes_max: bytes_max,
+            message_out_bytes_max: bytes_max,
+            reflection: doors.reflection,
+            ..GrpcConfig::new(memory.clone())
+        };
+        let Some(door) = self.checked(GrpcDoor::new(&services, config)) else { return };
+        let (names, files) = (door.service_names().to_vec(), door.protos());
+        let door: Arc<dyn HttpService> = Arc::new(door);
+        for name in names {
+            self.route(&format!("/{name}/{{method}}"), &[Method::POST], &door);
+        }
+        if doors.reflection {
+            let files: Arc<dyn HttpService> = Arc::new(ProtoFiles::new("/proto/", files));
+            self.route("/proto/{*file}", &[Method::GET], &files);
+        }
+        self.doors.grpc = Some(door);
+    }
+
+    fn json_rpc(&mut self, memory: &Arc<dyn Memory>) {
+        let services = self.through("jsonrpc");
+        if !self.manifest.doors.jsonrpc || services.is_empty() {
+            return;
+        }
+        let config = JsonRpcConfig {
+            batch_max: self.manifest.doors.batch_max,
+            ..JsonRpcConfig::new(rest_config(self.manifest, memory))
+        };
+        let Some(door) = self.checked(JsonRpcDoor::new(&services, config)) else { return };
+        let door: Arc<dyn HttpService> = Arc::new(door);
+        self.route("/jsonrpc", &[Method::GET, Method::POST], &door);
+    }
+
+    /// The functions that are served through `door`.
+    fn through(&self, door: &str) -> Vec<Arc<dyn Service>> {
+        let plugins = &self.manifest.plugins;
+        let serves = |name: &str| plugins.get(name).is_none_or(|plugin| plugin.doors.has(door));
+        let services = self.services.iter().filter(|(name, _)| serves(name));
+        services.map(|(_, service)| service.clone()).collect()
+    }
+
+    fn checked<T>(&mut self, made: Result<T, Vec<String>>) -> Option<T> {
+        let manifest = self.manifest;
+        made.map_err(|wrong| {
+            self.problems.extend(wrong.into_iter().map(|wrong| manifest.diagnostic(&(0..0), wrong)));
+        })
+        .ok()
+    }
+
+    fn route(&mut self, path: &str, methods: &[Method], door: &Arc<dyn HttpService>) {
+        let Ok(pattern) = RoutePattern::parse(path) else { return };
+        self.doors.routes.push(RouteSpec {
+            host: self.manifest.doors.host.clone(),
+            methods: methods.to_vec(),
+            pattern,
+            target: door.clone(),
+            idempotent: false,
+        });
+    }
+}
+
+fn binding(route: &RouteEntry, function: &FunctionEntry) -> BindingSpec {
+    BindingSpec {
+        plugin: route.plugin.clone(),
+        function: function.name.clone(),
+        path: route.pattern.as_str().to_owned(),
+        path_params: route.pattern.params().map(str::to_owned).collect(),
+        methods: route.methods.clone(),
+        body: function.body.clone(),
+        query: function.query.clone().into_iter().collect(),
+        header: function.headers.clone().into_iter().collect(),
+        status: function.status,
+    }
+}

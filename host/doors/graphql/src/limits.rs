@@ -1,0 +1,245 @@
+//! What a document may cost, decided before anything else looks at it.
+//!
+//! Tokens are counted before the text is parsed, and fields before the document is validated: a fragment's cost is worked out
+//! once, and counted wherever it is spread, so that documents which double with every fragment are refused in the time that
+//! it takes to read them.
+
+use std::collections::HashMap;
+
+use async_graphql::parser::types::{Directive, ExecutableDocument, OperationType, Selection, SelectionSet};
+use async_graphql::{Name, Pos, Positioned};
+
+use crate::config::GraphqlConfig;
+
+/// How deep brackets, and selections with the fragments in them, may be nested. It bounds recursion.
+pub(crate) const NESTING_MAX: usize = 64;
+
+/// How many lists may be within each other in introspection, as in graphql-js: `fields { type { fields { …`.
+const INTROSPECTION_LISTS_MAX: u32 = 2;
+
+/// Why a document is refused.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) text: String,
+    pub(crate) at: Option<Pos>,
+}
+
+/// Counts tokens and nesting of a document's text.
+pub(crate) fn scan(text: &str, tokens_max: usize) -> Result<usize, Refusal> {
+    let bytes = text.as_bytes();
+    let (mut at, mut tokens, mut nesting) = (0, 0_usize, 0_usize);
+    while let Some(&byte) = bytes.get(at) {
+        let length = match byte {
+            b' ' | b'\t' | b'\n' | b'\r' | b',' | 0xef | 0xbb | 0xbf => {
+                at += 1;
+                continue;
+            }
+            b'#' => {
+                at += bytes[at..]
+                    .iter()
+                    .position(|byte| matches!(byte, b'\n' | b'\r'))
+                    .unwrap_or(bytes.len() - at);
+                continue;
+            }
+            b'"' => string(&bytes[at..]),
+            b'{' | b'[' | b'(' => {
+                nesting += 1;
+                if nesting > NESTING_MAX {
+                    return Err(refused(format!(
+                        "The document nests brackets more than {NESTING_MAX} deep."
+                    )));
+                }
+                1
+            }
+            b'}' | b']' | b')' => {
+                nesting = nesting.saturating_sub(1);
+                1
+            }
+            b'.' if bytes[at..].starts_with(b"...") => 3,
+            byte if is_word(byte) => {
+                bytes[at..].iter().position(|&byte| !is_word(byte)).unwrap_or(bytes.len() - at)
+            }
+            _ => 1,
+        };
+        at += length;
+        tokens += 1;
+        if tokens > tokens_max {
+            return Err(refused(format!(
+                "The document has more than {tokens_max} tokens, which is the limit."
+            )));
+        }
+    }
+    Ok(tokens)
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+')
+}
+
+/// The length of a string that begins here; of what is left, if it does not end.
+fn string(bytes: &[u8]) -> usize {
+    let block = bytes.starts_with(b"\"\"\"");
+    let mut at = if block { 3 } else { 1 };
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' if block && bytes[at..].starts_with(b"\\\"\"\"") => at += 4,
+            b'\\' if !block => at += 2,
+            b'"' if block && bytes[at..].starts_with(b"\"\"\"") => return at + 3,
+            b'"' if !block => return at + 1,
+            b'\n' | b'\r' if !block => return at,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+fn refused(text: impl Into<String>) -> Refusal {
+    Refusal { text: text.into(), at: None }
+}
+
+/// What a selection costs.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    fields: usize,
+    depth: usize,
+    /// Fields that are not within another one.
+    roots: usize,
+    /// Selections within each other, fragments included.
+    nesting: usize,
+    /// Fields within each other that are called like the lists of introspection.
+    lists: u32,
+    /// The same, within introspection.
+    introspected: u32,
+}
+
+impl Cost {
+    fn beside(self, other: Cost) -> Cost {
+        Cost {
+            fields: self.fields.saturating_add(other.fields),
+            depth: self.depth.max(other.depth),
+            roots: self.roots.saturating_add(other.roots),
+            nesting: self.nesting.max(other.nesting),
+            lists: self.lists.max(other.lists),
+            introspected: self.introspected.max(other.introspected),
+        }
+    }
+}
+
+/// Refuses a document that costs more than it may, or whose fragments go in circles.
+pub(crate) fn check(document: &ExecutableDocument, config: &GraphqlConfig) -> Result<(), Refusal> {
+    let mut meter = Meter { document, known: HashMap::new(), aliases: 0, directives: 0 };
+    for name in document.fragments.keys() {
+        meter.fragment(name, None, 0)?;
+    }
+    let mut costs = Vec::new();
+    for (_, operation) in document.operations.iter() {
+        meter.directives(&operation.node.directives);
+        let cost = meter.selections(&operation.node.selection_set, 0)?;
+        costs.push((operation.pos, operation.node.ty, cost));
+    }
+    let limits = [
+        (meter.aliases, config.aliases_max, "aliases"),
+        (meter.directives, config.directives_max, "directives"),
+    ];
+    for (has, may, what) in limits {
+        if has > may {
+            return Err(refused(format!("The document has {has} {what}, and may have {may}.")));
+        }
+    }
+    for (pos, ty, cost) in costs {
+        let limits = [
+            (cost.depth, config.depth_max, "levels of fields"),
+            (cost.fields, config.complexity_max, "fields, with those of fragments"),
+            (cost.roots, config.root_fields_max, "fields at its root"),
+        ];
+        for (has, may, what) in limits {
+            if has > may {
+                let text = format!("The operation has {has} {what}, and may have {may}.");
+                return Err(Refusal { text, at: Some(pos) });
+            }
+        }
+        if cost.introspected > INTROSPECTION_LISTS_MAX {
+            let text = "The operation introspects lists within lists too deep.".to_owned();
+            return Err(Refusal { text, at: Some(pos) });
+        }
+        if ty == OperationType::Subscription && cost.roots > 1 {
+            let text = "A subscription has one field at its root.".to_owned();
+            return Err(Refusal { text, at: Some(pos) });
+        }
+    }
+    Ok(())
+}
+
+struct Meter<'d> {
+    document: &'d ExecutableDocument,
+    /// `None` while it is being worked out.
+    known: HashMap<&'d str, Option<Cost>>,
+    aliases: usize,
+    directives: usize,
+}
+
+impl<'d> Meter<'d> {
+    fn fragment(&mut self, name: &Name, at: Option<Pos>, level: usize) -> Result<Cost, Refusal> {
+        match self.known.get(name.as_str()) {
+            Some(Some(cost)) => return Ok(*cost),
+            Some(None) => {
+                return Err(Refusal { text: format!("The fragment \"{name}\" contains itself."), at });
+            }
+            None => {}
+        }
+        let Some((name, fragment)) = self.document.fragments.get_key_value(name) else {
+            return Err(Refusal { text: format!("There is no fragment \"{name}\"."), at });
+        };
+        self.known.insert(name.as_str(), None);
+        self.directives(&fragment.node.directives);
+        let cost = self.selections(&fragment.node.selection_set, level)?;
+        self.known.insert(name.as_str(), Some(cost));
+        Ok(cost)
+    }
+
+    fn selections(&mut self, set: &'d Positioned<SelectionSet>, level: usize) -> Result<Cost, Refusal> {
+        let mut sum = Cost::default();
+        for selection in &set.node.items {
+            let mut cost = match &selection.node {
+                Selection::Field(field) => {
+                    self.directives(&field.node.directives);
+                    self.aliases += usize::from(field.node.alias.is_some());
+                    let inner = self.selections(&field.node.selection_set, level + 1)?;
+                    let list = matches!(
+                        field.node.name.node.as_str(),
+                        "fields" | "interfaces" | "possibleTypes" | "inputFields"
+                    );
+                    let is_root = matches!(field.node.name.node.as_str(), "__schema" | "__type");
+                    Cost {
+                        fields: inner.fields.saturating_add(1),
+                        depth: inner.depth + 1,
+                        roots: 1,
+                        nesting: inner.nesting,
+                        lists: inner.lists + u32::from(list),
+                        introspected: if is_root { inner.lists } else { inner.introspected },
+                    }
+                }
+                Selection::InlineFragment(fragment) => {
+                    self.directives(&fragment.node.directives);
+                    self.selections(&fragment.node.selection_set, level + 1)?
+                }
+                Selection::FragmentSpread(spread) => {
+                    self.directives(&spread.node.directives);
+                    self.fragment(&spread.node.fragment_name.node, Some(spread.pos), level + 1)?
+                }
+            };
+            cost.nesting += 1;
+            // Both: a fragment that is known is as deep as it is, and one that is not is being walked through.
+            if level + 1 > NESTING_MAX || cost.nesting > NESTING_MAX {
+                let text = format!("Selections are nested more than {NESTING_MAX} deep.");
+                return Err(Refusal { text, at: Some(selection.pos) });
+            }
+            sum = sum.beside(cost);
+        }
+        Ok(sum)
+    }
+
+    fn directives(&mut self, directives: &[Positioned<Directive>]) {
+        self.directives += directives.len();
+    }
+}

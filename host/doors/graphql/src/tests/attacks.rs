@@ -1,0 +1,196 @@
+//! What is sent by those who mean no good is refused in little time, with a clear error.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// In debug builds on a busy machine; what is exponential would take years.
+const SOON: Duration = Duration::from_secs(5);
+
+async fn refused(query: String, says: &str) {
+    let things = things();
+    let door = door(std::slice::from_ref(&things), &[], GraphqlConfig::default()).unwrap();
+    let began = Instant::now();
+    let got = ask(&door, &query).await;
+    let took = began.elapsed();
+    assert!(first_error(&got).contains(says), "{}", &got.to_string()[..got.to_string().len().min(500)]);
+    assert!(got.to_string().len() < 20_000);
+    assert!(took < SOON, "{took:?}");
+    assert_eq!(things.called(), [""; 0]);
+}
+
+#[tokio::test]
+async fn ten_thousand_aliases() {
+    let aliases: String = (0..10_000).map(|at| format!("a{at}:hello ")).collect();
+    refused(format!("{{{aliases}}}"), "longer than").await;
+    let aliases: String = (0..5_000).map(|at| format!("a{at}:hello ")).collect();
+    refused(format!("{{{aliases}}}"), "tokens").await;
+    let aliases: String = (0..3_000).map(|at| format!("a{at}:hello ")).collect();
+    refused(format!("{{{aliases}}}"), "aliases").await;
+}
+
+#[tokio::test]
+async fn the_same_field_over_and_over() {
+    refused(format!("{{{}}}", "hello ".repeat(9_000)), "fields, with those of fragments").await;
+    refused(format!("{{{}}}", "hello ".repeat(100)), "fields at its root").await;
+    refused(format!("{{{}}}", "__typename ".repeat(9_000)), "fields").await;
+}
+
+#[tokio::test]
+async fn deep_nesting_of_fields_lists_and_objects() {
+    refused("{a".repeat(9_000), "brackets").await;
+    refused(format!("{{hello(name: {}", "[".repeat(9_000)), "brackets").await;
+    refused(format!("{{hello(name: {}", "{a:".repeat(9_000)), "brackets").await;
+    refused(format!("{}{}", "{a".repeat(20), "}".repeat(20)), "levels of fields").await;
+    refused(format!("{}hello{}", "{...".repeat(60), "}".repeat(60)), "nest").await;
+}
+
+#[tokio::test]
+async fn deep_json_in_variables() {
+    let door = door(&[things()], &[], GraphqlConfig::default()).unwrap();
+    let body = format!(r#"{{"query":"{{hello}}","variables":{{"a":{}"#, "[".repeat(100_000));
+    let json = ("content-type", "application/json");
+    let (status, _, body) = read(send(&door, request(Method::POST, "/", &[json], &body)).await).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(String::from_utf8_lossy(&body).contains("recursion limit exceeded"));
+}
+
+#[tokio::test]
+async fn fragments_that_go_in_circles() {
+    refused("{ ...A } fragment A on Query { ...A }".into(), "contains itself").await;
+    refused(
+        "{ ...A } fragment A on Query { ...B } fragment B on Query { ... { ...A } }".into(),
+        "contains itself",
+    )
+    .await;
+    let ring: String =
+        (0..1_000).map(|at| format!("fragment F{at} on Query{{...F{}}}", (at + 1) % 1_000)).collect();
+    refused(format!("{{...F0}}{ring}"), "").await;
+}
+
+#[tokio::test]
+async fn fragments_that_double() {
+    let mut query = "{ ...F0 }".to_owned();
+    for at in 0..30 {
+        query.push_str(&format!("fragment F{at} on Query {{ ...F{} ...F{} }}", at + 1, at + 1));
+    }
+    query.push_str("fragment F30 on Query { hello }");
+    refused(query, "fields, with those of fragments").await;
+}
+
+#[tokio::test]
+async fn a_long_chain_of_fragments() {
+    let chain: String = (0..1_200).map(|at| format!("fragment F{at} on Query{{...F{}}}", at + 1)).collect();
+    refused(format!("{{...F0}}{chain}fragment F1200 on Query{{hello}}"), "nested").await;
+}
+
+#[tokio::test]
+async fn many_directives_and_many_that_are_repeated() {
+    refused(format!("{{hello {}}}", "@skip(if: false)".repeat(1_000)), "directives").await;
+    refused(format!("{{hello {}}}", "@a".repeat(4_000)), "directives").await;
+}
+
+#[tokio::test]
+async fn introspection_that_goes_round() {
+    let round = "types { fields { type { fields { type { fields { name } } } } } }";
+    refused(format!("{{ __schema {{ {round} }} }}"), "lists within lists").await;
+}
+
+#[tokio::test]
+async fn variables_of_types_that_do_not_exist() {
+    refused("query($a: Nope = 1) { hello(name: $a) }".into(), "not a type").await;
+    refused("query($a: [Nope!]! = [{}]) { hello(name: $a) }".into(), "not a type").await;
+    refused("query($a: Thing) { hello(name: $a) }".into(), "not a type").await;
+}
+
+#[tokio::test]
+async fn one_large_variable_that_is_used_many_times() {
+    let service = Fake::new(
+        "s",
+        schema(vec![query("join", &[("all", list(Type::String))], Type::String)], vec![]),
+        |_, _| reply(text("joined")),
+    );
+    let door = door(std::slice::from_ref(&service), &[], GraphqlConfig::default()).unwrap();
+    let query = format!("query($a: String!) {{ join(all: [{}]) }}", "$a,".repeat(4_000));
+    let got = ask_with(&door, &query, json!({ "a": "x".repeat(500_000) })).await;
+    assert!(first_error(&got).ends_with("makes the arguments larger than the limit."), "{got}");
+    assert_eq!(service.called(), [""; 0]);
+}
+
+#[tokio::test]
+async fn one_large_answer_under_many_names() {
+    let service =
+        Fake::new("s", schema(vec![query("big", &[], Type::Tuple(vec![Type::String]))], vec![]), |_, _| {
+            reply(Value::Tuple(vec![text(&"x".repeat(1 << 20))]))
+        });
+    let door = door(&[service], &[], GraphqlConfig::default()).unwrap();
+    let aliases: String = (0..90).map(|at| format!("a{at}: f0 ")).collect();
+    let got = ask(&door, &format!("{{ big {{ {aliases} }} }}")).await;
+    assert_eq!(
+        (&got["data"], &got["errors"][0]["extensions"]["code"]),
+        (&Json::Null, &json!("RESPONSE_TOO_LARGE"))
+    );
+}
+
+#[tokio::test]
+async fn nonsense_of_all_kinds_is_an_error_and_nothing_else() {
+    let door = door(&[things()], &[], GraphqlConfig::default()).unwrap();
+    let pieces = [
+        "{",
+        "}",
+        "(",
+        ")",
+        "[",
+        "]",
+        "hello",
+        "get",
+        "id",
+        ":",
+        "1",
+        "1e999",
+        "-",
+        "\"",
+        "\"\"\"",
+        "$a",
+        "@skip",
+        "...",
+        "on",
+        "Query",
+        "fragment",
+        "query",
+        "mutation",
+        "subscription",
+        "=",
+        "!",
+        "|",
+        "&",
+        "\\u0000",
+        "é",
+        "#",
+        "\n",
+        "{ get(id: 1) { id } }",
+        "null",
+        "true",
+        "Thing",
+        "($a: Int = 1)",
+        "watch(count: 1)",
+        "99999999999999999999",
+    ];
+    let mut seed = 7_u64;
+    for _ in 0..3_000 {
+        let mut query = String::new();
+        for _ in 0..=random(&mut seed) % 12 {
+            query.push_str(pieces[(random(&mut seed) as usize) % pieces.len()]);
+            query.push(' ');
+        }
+        let got = ask(&door, &query).await;
+        assert!(got["errors"].is_array() || got["data"].is_object(), "{query}: {got}");
+    }
+}
+
+fn random(seed: &mut u64) -> u64 {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    *seed >> 16
+}

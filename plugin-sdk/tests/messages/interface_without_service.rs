@@ -1,0 +1,3 @@
+//~ nothing in this crate serves the interface `greetings::Interface`
+//~ write `#[wharf::service] impl
+wharf_sdk::wit!(inline = "package a:b; interface greetings { greet: func() -> string; }");

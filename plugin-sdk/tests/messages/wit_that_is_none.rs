@@ -1,0 +1,2 @@
+//~ expected
+wharf_sdk::wit!(inline = "package a:b; interface i { f: func() }");
