@@ -90,6 +90,10 @@ fn values(c: &mut Criterion) {
     group.bench_function("decode", |b| {
         b.iter(|| decode(&plan, &ORDER, black_box(&json), Limits::default()));
     });
+    // A parser that makes a tree of the same text, to compare with.
+    group.bench_function("serde_json tree", |b| {
+        b.iter(|| serde_json::from_slice::<serde_json::Value>(black_box(&json)));
+    });
     group.bench_function("encode", |b| {
         let mut out = Vec::with_capacity(2048);
         b.iter(|| {
@@ -103,7 +107,7 @@ fn values(c: &mut Criterion) {
 fn calls(c: &mut Criterion) {
     let service = fake("shop", schema(), |mut call: Call| async move { Ok(Reply::Value(call.args.pop())) });
     let config = DoorConfig::new(Arc::new(Unbounded));
-    let rest = RestDoor::new(&[service.clone()], config.clone()).expect("nothing is there twice");
+    let rest = RestDoor::new(std::slice::from_ref(&service), config.clone()).expect("nothing is there twice");
     let rpc = JsonRpcDoor::new(&[service], JsonRpcConfig::new(config)).expect("nothing is there twice");
     let plan = Plan::new(&schema());
     let mut order_json = Vec::new();

@@ -191,8 +191,7 @@ impl Changes<'_> {
             },
             (old, new) if old == new => {}
             (old, new) => {
-                let (old, new) = (spell(self.old, old), spell(self.new, new));
-                self.say(format!("{at} is {new} now, and was {old}"));
+                self.say(format!("{at} is {} now, and was {}", self.new.show(new), self.old.show(old)));
             }
         }
     }
@@ -235,39 +234,6 @@ fn kind(kind: &TypeKind) -> &'static str {
         TypeKind::Variant(_) => "a variant",
         TypeKind::Enum(_) => "an enum",
         TypeKind::Flags(_) => "flags",
-    }
-}
-
-/// A type as the WIT has it.
-fn spell(schema: &Schema, ty: &Type) -> String {
-    let of = |ty: &Type| spell(schema, ty);
-    match ty {
-        Type::Bool => "bool".into(),
-        Type::S8 => "s8".into(),
-        Type::S16 => "s16".into(),
-        Type::S32 => "s32".into(),
-        Type::S64 => "s64".into(),
-        Type::U8 => "u8".into(),
-        Type::U16 => "u16".into(),
-        Type::U32 => "u32".into(),
-        Type::U64 => "u64".into(),
-        Type::F32 => "f32".into(),
-        Type::F64 => "f64".into(),
-        Type::Char => "char".into(),
-        Type::String => "string".into(),
-        Type::Bytes(None) => "list<u8>".into(),
-        Type::Bytes(Some(n)) => format!("list<u8, {n}>"),
-        Type::List(item) => format!("list<{}>", of(item)),
-        Type::FixedList(item, n) => format!("list<{}, {n}>", of(item)),
-        Type::Map(key, value) => format!("map<{}, {}>", of(key), of(value)),
-        Type::Tuple(types) => format!("tuple<{}>", types.iter().map(of).collect::<Vec<_>>().join(", ")),
-        Type::Option(ty) => format!("option<{}>", of(ty)),
-        Type::Result(None, None) => "result".into(),
-        Type::Result(Some(ok), None) => format!("result<{}>", of(ok)),
-        Type::Result(ok, Some(error)) => {
-            format!("result<{}, {}>", ok.as_ref().map_or("_".into(), |ok| of(ok)), of(error))
-        }
-        Type::Named(id) => schema.type_def(*id).name.clone(),
     }
 }
 
