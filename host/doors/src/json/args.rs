@@ -5,7 +5,9 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use wharf_call::{FunctionId, Type, Value};
 
-use super::decode::{Context, Seed, complete, members};
+use super::containers::{complete, members};
+use super::context::Context;
+use super::decode::Seed;
 use super::error::Segment;
 use super::{JsonError, Limits, Names, Plan};
 

@@ -7,6 +7,8 @@
 //! Start with [`Plan`], then [`decode`] and [`encode`].
 
 mod args;
+mod containers;
+mod context;
 mod decode;
 mod encode;
 mod error;
@@ -17,7 +19,8 @@ pub mod schema;
 mod text;
 
 pub use args::{Args, decode_args};
-pub use decode::{Limits, decode};
+pub use context::Limits;
+pub use decode::decode;
 pub use encode::encode;
 pub(crate) use encode::string;
 pub use error::JsonError;

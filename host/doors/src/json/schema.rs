@@ -26,10 +26,13 @@ pub fn of(ty: &Type, reference: &dyn Fn(TypeId) -> String) -> Json {
         Type::F64 => float("double"),
         Type::Char => json!({"type": "string", "minLength": 1, "maxLength": 1}),
         Type::String => json!({"type": "string"}),
-        Type::Bytes(None) => json!({"type": "string", "contentEncoding": "base64"}),
+        Type::Bytes(None) => {
+            json!({"type": "string", "contentEncoding": "base64", "pattern": format!("^({FOUR})*({ONE}|{TWO})?$")})
+        }
         Type::Bytes(Some(n)) => {
-            let length = u64::from(*n).div_ceil(3) * 4;
-            json!({"type": "string", "contentEncoding": "base64", "minLength": length, "maxLength": length})
+            let tail = ["", ONE, TWO][(n % 3) as usize];
+            let pattern = format!("^({FOUR}){{{}}}{tail}$", n / 3);
+            json!({"type": "string", "contentEncoding": "base64", "pattern": pattern})
         }
         Type::List(item) => json!({"type": "array", "items": within(item)}),
         Type::FixedList(item, n) => {
@@ -132,6 +135,11 @@ pub fn describe(schema: &mut Json, docs: &Docs) {
         schema["deprecated"] = json!(true);
     }
 }
+
+/// Three bytes, and one or two at the end, in base64: what pads them is zero.
+const FOUR: &str = "[A-Za-z0-9+/]{4}";
+const ONE: &str = "[A-Za-z0-9+/][AQgw]==";
+const TWO: &str = "[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=";
 
 const SIGNED: &str = "^(0|-?[1-9][0-9]{0,18})$";
 const UNSIGNED: &str = "^(0|[1-9][0-9]{0,19})$";

@@ -1,12 +1,22 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use serde_json::{Map, Value as Json};
 use wharf_call::{Type, TypeId};
 
 use crate::json::{Plan, encode, schema};
 use crate::testing::{self, Random};
 
-/// Whether `value` is valid: the keywords of JSON Schema that are written here, but for patterns.
+/// The expressions that are written mean the same to this crate as to JavaScript.
+fn pattern(text: &str) -> regex::Regex {
+    static KNOWN: Mutex<BTreeMap<String, regex::Regex>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap();
+    known.entry(text.to_owned()).or_insert_with(|| regex::Regex::new(text).unwrap()).clone()
+}
+
+/// Whether `value` is valid: the keywords of JSON Schema that are written here.
 pub(crate) fn valid(schema: &Json, definitions: &Map<String, Json>, value: &Json) -> bool {
     let of = |schema: &Json, value: &Json| valid(schema, definitions, value);
     if schema == &Json::Bool(false) {
@@ -58,7 +68,8 @@ pub(crate) fn valid(schema: &Json, definitions: &Map<String, Json>, value: &Json
         "propertyNames" => value
             .as_object()
             .is_none_or(|members| members.keys().all(|name| of(is, &Json::from(name.as_str())))),
-        "format" | "pattern" | "contentEncoding" | "description" | "deprecated" => true,
+        "pattern" => value.as_str().is_none_or(|text| pattern(is.as_str().unwrap()).is_match(text)),
+        "format" | "contentEncoding" | "description" | "deprecated" => true,
         other => panic!("{other}"),
     })
 }
@@ -90,7 +101,10 @@ fn types_are_described() {
     let reference = |id: TypeId| format!("#/{}", id.0);
     let rows = [
         (Type::U8, r#"{"type":"integer","minimum":0,"maximum":255}"#),
-        (Type::Bytes(Some(3)), r#"{"type":"string","contentEncoding":"base64","minLength":4,"maxLength":4}"#),
+        (
+            Type::Bytes(Some(4)),
+            r#"{"type":"string","contentEncoding":"base64","pattern":"^([A-Za-z0-9+/]{4}){1}[A-Za-z0-9+/][AQgw]==$"}"#,
+        ),
         (
             Type::Option(Box::new(Type::Option(Box::new(Type::Bool)))),
             r#"{"anyOf":[{"type":"object","properties":{"some":{"anyOf":[{"type":"boolean"},{"type":"null"}]}},"required":["some"],"additionalProperties":false},{"type":"null"}]}"#,

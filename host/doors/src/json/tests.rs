@@ -275,6 +275,7 @@ fn what_is_not_of_the_type_is_refused_with_its_path() {
         (LINE, "[]", "expected an object (line), got an array"),
         (SHAPE, r#""full-circle""#, r#"shape has no "full-circle"; did you mean "fullCircle"?"#),
         (SHAPE, r#""fullCircle""#, r#"the case "fullCircle" has a value: write {"fullCircle": …}"#),
+        (SHAPE, r#"{"empty":5}"#, r#"the case "empty" has no value: write "empty" alone"#),
         (SHAPE, r#"{"empty":null}"#, r#"the case "empty" has no value: write "empty" alone"#),
         (
             SHAPE,

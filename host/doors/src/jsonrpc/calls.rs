@@ -4,7 +4,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use wharf_call::{BoxFuture, Door, Failure, Invocation, Kind, MemoryUse, Output, Reply, ValueStream};
 
 use super::message::{
-    INVALID_REQUEST, Incoming, METHOD_NOT_FOUND, NULL, PARSE_ERROR, Request, coded, failed, incoming,
+    INVALID_REQUEST, Incoming, METHOD_NOT_FOUND, NULL, PARSE_ERROR, Request, Wrong, coded, failed, incoming,
     request, succeeded,
 };
 use super::{Inner, discover};
@@ -39,7 +39,7 @@ impl Inner {
             Ok(Incoming::Single(json)) => {
                 let request = match request(json) {
                     Ok(request) => request,
-                    Err(invalid) => return self.refused(INVALID_REQUEST, invalid.id, invalid.text, id),
+                    Err(wrong) => return self.wrong(wrong, id),
                 };
                 match self.outcome(&request, invocation, false).await {
                     _ if request.id.is_none() => Answer { json: None, failure: None },
@@ -62,7 +62,7 @@ impl Inner {
         let plain = |json: Option<Vec<u8>>| (Answered::Json(json), None);
         match incoming(json, self.config.batch_max) {
             Ok(Incoming::Single(json)) => match request(json) {
-                Err(invalid) => plain(self.refused(INVALID_REQUEST, invalid.id, invalid.text, id).json),
+                Err(wrong) => plain(self.wrong(wrong, id).json),
                 Ok(request) if request.method == "rpc.cancel" => {
                     let stream = serde_json::from_str::<Cancel>(request.params).map(|params| params.stream);
                     (Answered::Cancel(stream.ok(), request.id.map(str::to_owned)), None)
@@ -90,7 +90,7 @@ impl Inner {
                 let text = format!("A batch has at most {} calls.", self.config.batch_max);
                 return self.refused(INVALID_REQUEST, NULL, text, id);
             }
-            Err(error) => return self.refused(PARSE_ERROR, NULL, format!("This is not JSON: {error}"), id),
+            Err(error) => return self.wrong(Wrong::Json(error), id),
             Ok(_) => return self.refused(INVALID_REQUEST, NULL, "A batch has at least one call.".into(), id),
         };
         let calls: Vec<BoxFuture<'_, Option<Vec<u8>>>> =
@@ -118,11 +118,8 @@ impl Inner {
     }
 
     async fn one_of_batch(&self, json: &str, invocation: &Invocation) -> Option<Vec<u8>> {
-        match request(json) {
-            Err(invalid) => {
-                let id = invocation.request_id.as_str();
-                self.refused(INVALID_REQUEST, invalid.id, invalid.text, id).json
-            }
+        match request(json.as_bytes()) {
+            Err(wrong) => self.wrong(wrong, invocation.request_id.as_str()).json,
             Ok(request) => match self.outcome(&request, invocation, false).await {
                 Outcome::Json(json) | Outcome::Failed(json, _) if request.id.is_some() => Some(json),
                 _ => None,
@@ -185,6 +182,15 @@ impl Inner {
     fn no_memory(&self, request_id: &str) -> Answer {
         let failure = Failure::new(Kind::Overloaded, "The host has no memory for these answers now.");
         Answer { json: Some(failed(NULL, &failure, request_id, None)), failure: Some(failure) }
+    }
+
+    fn wrong(&self, wrong: Wrong<'_>, request_id: &str) -> Answer {
+        match wrong {
+            Wrong::Json(error) => {
+                self.refused(PARSE_ERROR, NULL, format!("This is not JSON: {error}"), request_id)
+            }
+            Wrong::Invalid { id, text } => self.refused(INVALID_REQUEST, id, text, request_id),
+        }
     }
 
     fn refused(&self, code: i64, id: &str, text: String, request_id: &str) -> Answer {

@@ -46,21 +46,32 @@ pub(super) struct Request<'a> {
     pub(super) id: Option<&'a str>,
 }
 
-/// What is wrong with a request that is none, with the id to answer it under.
-pub(super) struct Invalid<'a> {
-    pub(super) id: &'a str,
-    pub(super) text: String,
+/// Why a text is no request.
+pub(super) enum Wrong<'a> {
+    /// It is not JSON.
+    Json(serde_json::Error),
+    /// It is JSON, and no request; with the id to answer it under.
+    Invalid { id: &'a str, text: String },
 }
 
-/// Reads one request, which is valid JSON.
-pub(super) fn request(json: &str) -> Result<Request<'_>, Invalid<'_>> {
-    let invalid = |id, text: &str| Invalid { id, text: text.to_owned() };
+/// Reads one request. What it holds is looked through once; the parameters are left for whoever knows their types.
+pub(super) fn request(json: &[u8]) -> Result<Request<'_>, Wrong<'_>> {
+    let invalid = |id, text: &str| Wrong::Invalid { id, text: text.to_owned() };
     // Serde would take an array for the members in their order.
-    if !json.trim_start().starts_with('{') {
-        return Err(invalid(NULL, "A request is an object."));
-    }
-    let envelope = serde_json::from_str::<Envelope<'_>>(json)
-        .map_err(|error| Invalid { id: NULL, text: format!("This is no request: {error}") })?;
+    let envelope = match json.trim_ascii_start().first() {
+        Some(b'{') => serde_json::from_slice::<Envelope<'_>>(json),
+        _ => {
+            serde_json::from_slice::<&RawValue>(json).map_err(Wrong::Json)?;
+            return Err(invalid(NULL, "A request is an object."));
+        }
+    };
+    let envelope = envelope.map_err(|error| {
+        // A member that is there twice may hide that the rest is not JSON.
+        match serde_json::from_slice::<&RawValue>(json) {
+            Ok(_) => Wrong::Invalid { id: NULL, text: format!("This is no request: {error}") },
+            Err(error) => Wrong::Json(error),
+        }
+    })?;
     let id = match envelope.id.map(RawValue::get) {
         Some(id) if id.starts_with(['{', '[', 't', 'f']) => {
             return Err(invalid(NULL, "`id` has to be a string, a number or null."));
@@ -71,7 +82,7 @@ pub(super) fn request(json: &str) -> Result<Request<'_>, Invalid<'_>> {
     if envelope.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
         return Err(invalid(answer_to, "`jsonrpc` has to be \"2.0\"."));
     }
-    let method = envelope.method.and_then(|method| serde_json::from_str::<String>(method.get()).ok());
+    let method = envelope.method.and_then(|method| serde_json::from_str(method.get()).ok());
     let Some(method) = method else { return Err(invalid(answer_to, "`method` has to be a string.")) };
     let params = envelope.params.map_or("", RawValue::get);
     if !params.is_empty() && !params.starts_with(['{', '[']) {
@@ -82,7 +93,7 @@ pub(super) fn request(json: &str) -> Result<Request<'_>, Invalid<'_>> {
 
 /// What a text holds.
 pub(super) enum Incoming<'a> {
-    Single(&'a str),
+    Single(&'a [u8]),
     Batch(Vec<&'a RawValue>),
     TooMany,
 }
@@ -90,13 +101,11 @@ pub(super) enum Incoming<'a> {
 /// Splits a text into requests, of which it may hold `most`.
 pub(super) fn incoming(json: &[u8], most: usize) -> Result<Incoming<'_>, serde_json::Error> {
     if json.trim_ascii_start().first() != Some(&b'[') {
-        return serde_json::from_slice::<&RawValue>(json).map(|raw| Incoming::Single(raw.get()));
+        return Ok(Incoming::Single(json));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let batch = deserializer.deserialize_seq(Batch(most))?;
-    if !matches!(batch, Incoming::TooMany) {
-        deserializer.end()?;
-    }
+    deserializer.end()?;
     Ok(batch)
 }
 

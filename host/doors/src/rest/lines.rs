@@ -64,6 +64,9 @@ impl Lines {
                 }
             };
             self.number += 1;
+            if line.len() as u64 > self.bytes_max {
+                return Err(self.too_long(self.number));
+            }
             if !line.trim_ascii().is_empty() {
                 return Ok(Some(line));
             }
@@ -79,12 +82,7 @@ impl Lines {
         let length = (self.buffer.len() + data.len()) as u64;
         let tail = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
         if (self.buffer.len() + tail) as u64 > self.bytes_max {
-            let max = show_size(self.bytes_max);
-            let text = format!(
-                "Line {} is longer than {max}, which is the most that is taken here.",
-                self.number + 1
-            );
-            return Err(Failure::new(Kind::PayloadTooLarge, text));
+            return Err(self.too_long(self.number + 1));
         }
         let held = self.reservation.bytes();
         if 2 * length > held && !self.reservation.grow(2 * length - held) {
@@ -92,6 +90,12 @@ impl Lines {
         }
         self.buffer.extend_from_slice(&data);
         Ok(())
+    }
+
+    fn too_long(&self, number: u64) -> Failure {
+        let max = show_size(self.bytes_max);
+        let text = format!("Line {number} is longer than {max}, which is the most that is taken here.");
+        Failure::new(Kind::PayloadTooLarge, text)
     }
 
     /// What is wrong with the line that was read last.
