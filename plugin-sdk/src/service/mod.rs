@@ -145,7 +145,8 @@
 //!
 //! An `async func` is an `async fn`, and may wait; a `func` is an `fn`. Both take `&self`: an instance has one value of
 //! the type, and serves one call at a time unless the manifest sets `pool.concurrency`. It is made with
-//! [`Lifecycle::start`], or with `Default` where the type has no [`Lifecycle`]. One type may serve several interfaces.
+//! [`Lifecycle::start`], or with `Default` where the type has no [`Lifecycle`]. One type may serve several interfaces. It is
+//! visible in the whole crate: in another module than the root, write `pub(crate)`.
 //!
 //! # Errors
 //!

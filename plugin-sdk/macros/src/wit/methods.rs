@@ -67,10 +67,9 @@ pub(super) fn service(wharf: &Tokens, contract: &Contract, module: &Module) -> R
                 #(#methods)*
             }
 
-            /// The interface, for `#[wharf::service]`.
-            #[doc(hidden)]
+            // For `#[wharf::service]`. It is the crate's own, so that what serves it may be, too.
             #[derive(Debug)]
-            pub enum Interface {}
+            pub(crate) enum Interface {}
         }
     })
 }
