@@ -82,10 +82,10 @@ impl<T: Send + 'static> Driven<T> {
     /// Goes on driving a guest whose answer was given, in a task: until nobody needs more of it, and then for
     /// `limits.wall` at most.
     pub(crate) fn go_on(self) -> AbortHandle {
-        tokio::spawn(self.to_the_end()).abort_handle()
+        tokio::spawn(self.drive_on()).abort_handle()
     }
 
-    async fn to_the_end(mut self) {
+    async fn drive_on(mut self) {
         let grace = self.generation.plugin.limits.wall;
         tokio::select! {
             () = &mut self.running => {}

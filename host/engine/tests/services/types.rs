@@ -1,7 +1,7 @@
 //! Values on their way into a guest and back.
 
 use bytes::Bytes;
-use wharf_call::{Schema, Service, Type, TypeKind, Value};
+use wharf_call::{Schema, Type, TypeKind, Value};
 use wharf_harness::components;
 
 use super::{config, invoke, plugin, value};
