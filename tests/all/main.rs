@@ -8,6 +8,7 @@ mod architecture;
 
 mod build;
 mod doctor;
+mod doors;
 mod example;
 mod new;
 mod walk;
