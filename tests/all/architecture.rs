@@ -28,6 +28,9 @@ const POLICY_AND_STATE: &[&str] = &[
     "wharf-state",
 ];
 
+/// Crates through which calls come in.
+const WAYS_IN: &[&str] = &["wharf-admin", "wharf-doors", "wharf-gateway", "wharf-graphql", "wharf-grpc"];
+
 /// Crates that are below all others.
 const LEAVES: &[&str] = &["wharf-bindings", "wharf-call", "wharf-telemetry"];
 
@@ -58,7 +61,7 @@ fn forbidden_arrows(graph: &Graph) -> Vec<String> {
             }
         }
         let reached = reachable(graph, from);
-        let door = matches!(from, "wharf-gateway" | "wharf-admin") || from.starts_with("wharf-door");
+        let door = WAYS_IN.contains(&from);
         let policy = POLICY_AND_STATE.contains(&from);
         if (door || policy) && reached.contains("wharf-engine") {
             found.push(format!("{from} -> wharf-engine: a plugin is reached through a port"));

@@ -186,15 +186,20 @@ struct UpArgs {
 /// `wharf check`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Checks without building or serving: the manifest, then each component file against its grants.
+Checks without building or serving: the manifest, each component file against its grants, and what functions, routes and doors have to do with each other. With --against, each change since an earlier state that would break a client is an error.
 
 Examples:
   wharf check examples/hello
+  wharf check --against ../released
+  wharf check --against users-1.0.wasm
   wharf check --json | jq '.problems[].message'")]
 struct CheckArgs {
     /// The folder with wharf.toml, or the file
     #[arg(default_value = ".")]
     dir: PathBuf,
+    /// Name what would break clients of an earlier state: its folder with wharf.toml, or one component file
+    #[arg(long, value_name = "OLD")]
+    against: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Row;
 use super::report::{Report, Round, Rounds, row};
-use super::sections::{BARE, CROWDED, FRESH_SDK, SDK, SERVE, SERVE_BEST, WHARF};
+use super::sections::{BARE, CROWDED, FRESH_SDK, GRAPHQL, JSON_RPC, SDK, SERVE, SERVE_BEST, WHARF};
 use super::spread::Spread;
 
 struct Goal {
@@ -87,6 +87,10 @@ fn of(report: &Report) -> Vec<Goal> {
             add(figure, "requests/s, x wasmtime serve", AtLeast(default), rate(section, WHARF, SERVE));
             add(figure, "requests/s, x its best flags", AtLeast(best), rate(section, WHARF, SERVE_BEST));
         }
+    }
+    if let Some(doors) = report.section(Row::Doors) {
+        add("a function by JSON-RPC", "requests/s, x bare hyper", AtLeast(0.4), rate(doors, JSON_RPC, BARE));
+        add("a function by GraphQL", "requests/s, x bare hyper", AtLeast(0.35), rate(doors, GRAPHQL, BARE));
     }
     if let Some(open) = report.section(Row::Open) {
         let more =

@@ -69,6 +69,8 @@ pub(crate) enum Row {
     /// Bodies of 1 MiB there and back.
     #[value(name = "echo-1m")]
     Echo1m,
+    /// A function through REST, JSON-RPC and GraphQL, against bare hyper hello.
+    Doors,
     /// Several calls at once in one instance.
     Concurrency,
     /// Latency at a fixed rate.

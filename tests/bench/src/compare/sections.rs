@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use wharf_harness::components::{KITCHEN, RAW_HANDLER, WASIP3_HTTP, WSTD_HTTP};
+use wharf_harness::components::{GREETER_SERVICE, KITCHEN, RAW_HANDLER, WASIP3_HTTP, WSTD_HTTP};
 
 use super::{Options, Programs, Row};
 use crate::Result;
@@ -58,6 +58,9 @@ pub(crate) const COPY: &str = "wharf, handler that copies";
 const SHARED: &str = "wharf, handler, 32 calls at once";
 const WAITS: &str = "wharf, handler that waits 5 ms";
 const WAITS_SHARED: &str = "wharf, handler that waits 5 ms, 32 calls at once";
+pub(crate) const REST: &str = "wharf, REST";
+pub(crate) const JSON_RPC: &str = "wharf, JSON-RPC";
+pub(crate) const GRAPHQL: &str = "wharf, GraphQL";
 pub(crate) const CROWDED: &str = "wharf, 10,000 idle connections";
 
 /// How many connections the row of that name holds.
@@ -94,8 +97,8 @@ pub(crate) fn of(row: Row, programs: &Programs, options: &Options) -> Result<Sec
     let bare = |request| contender(BARE, Server::bare()?, request);
     let wharf =
         |name, component, request, more| contender(name, programs.wharf(component, request, more)?, request);
-    let echo = |length| Request { path: "/echo", echo: Some(length) };
-    let copy = |length| Request { path: "/echo?copy", echo: Some(length) };
+    let echo = |length| Request { path: "/echo", echo: Some(length), json: None };
+    let copy = |length| Request { path: "/echo?copy", echo: Some(length), json: None };
     Ok(match row {
         Row::Hello => new(
             "hello",
@@ -146,6 +149,37 @@ pub(crate) fn of(row: Row, programs: &Programs, options: &Options) -> Result<Sec
                 wharf(COPY, KITCHEN, copy(1 << 20), "")?,
             ],
         ),
+        Row::Doors => {
+            let door = |name, request| contender(name, programs.service(GREETER_SERVICE)?, request);
+            new(
+                "a function through each door of JSON",
+                closed,
+                vec![
+                    bare(ROOT)?,
+                    door(
+                        REST,
+                        Request::json(
+                            "/rpc/test:greeter@1/greetings/greet",
+                            r#"{"person":{"name":"Ann"},"tone":"plain"}"#,
+                        ),
+                    )?,
+                    door(
+                        JSON_RPC,
+                        Request::json(
+                            "/jsonrpc",
+                            r#"{"jsonrpc":"2.0","id":1,"method":"greetings.greet","params":{"person":{"name":"Ann"},"tone":"plain"}}"#,
+                        ),
+                    )?,
+                    door(
+                        GRAPHQL,
+                        Request::json(
+                            "/graphql",
+                            r#"{"query":"mutation { greet(person: {name: \"Ann\"}, tone: PLAIN) }"}"#,
+                        ),
+                    )?,
+                ],
+            )
+        }
         Row::Concurrency => new(
             "calls at once in one instance",
             Load::Closed { connections: 128 },
@@ -184,6 +218,11 @@ impl Programs {
     /// A host with one plugin, where `more` says what is not as by default.
     pub(crate) fn wharf(&self, component: &str, request: Request, more: &str) -> Result<Server> {
         Server::wharf(self.setup(component, request, more))
+    }
+
+    /// A host with one plugin whose functions are called.
+    fn service(&self, component: &str) -> Result<Server> {
+        Server::wharf(Wharf { binary: &self.wharf, cache: self.cache.path(), component, path: "", more: "" })
     }
 
     pub(crate) fn setup<'a>(&'a self, component: &'a str, request: Request, more: &'a str) -> Wharf<'a> {

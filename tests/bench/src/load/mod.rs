@@ -15,16 +15,29 @@ pub(crate) struct Request {
     pub(crate) path: &'static str,
     /// How many bytes a POST sends, to get as many back; without, it is a GET.
     pub(crate) echo: Option<usize>,
+    /// What a POST sends as JSON instead.
+    pub(crate) json: Option<&'static str>,
 }
 
 impl Request {
     pub(crate) const fn get(path: &'static str) -> Self {
-        Request { path, echo: None }
+        Request { path, echo: None, json: None }
+    }
+
+    pub(crate) const fn json(path: &'static str, json: &'static str) -> Self {
+        Request { path, echo: None, json: Some(json) }
     }
 
     /// The whole request, and how many bytes the body of its answer must have, where that is known.
     pub(crate) fn message(self, addr: SocketAddr) -> Message {
-        let Request { path, echo } = self;
+        let Request { path, echo, json } = self;
+        if let Some(json) = json {
+            let length = json.len();
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nhost: {addr}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+            );
+            return Message { bytes: (head + json).into_bytes(), answer_bytes: None };
+        }
         match echo {
             None => {
                 let bytes = format!("GET {path} HTTP/1.1\r\nhost: {addr}\r\n\r\n").into_bytes();

@@ -110,7 +110,11 @@ impl Wharf<'_> {
     pub(crate) fn command(self) -> Result<(Command, TempDir)> {
         let Wharf { binary, cache, component, path, more } = self;
         let dir = TempDir::new();
-        let route = format!("[[route]]\npath = {path:?}\nplugin = \"it\"\n");
+        // Functions have addresses of their own.
+        let route = match path {
+            "" => String::new(),
+            path => format!("[[route]]\npath = {path:?}\nplugin = \"it\"\n"),
+        };
         write_manifest(
             dir.path(),
             cache,
