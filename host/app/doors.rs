@@ -54,6 +54,7 @@ pub(crate) fn rest_config(manifest: &Manifest, memory: &Arc<dyn Memory>) -> Door
     DoorConfig {
         body_bytes_max: manifest.doors.message_bytes_max,
         queries: queries.collect(),
+        rpc: manifest.doors.rest,
         ..DoorConfig::new(memory.clone())
     }
 }
