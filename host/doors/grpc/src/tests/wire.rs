@@ -1,35 +1,31 @@
 //! Over a socket, with a stock client.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use futures_util::{StreamExt, stream};
-use http::Request;
-use http_body_util::BodyExt;
 use prost::Message;
 use tonic::client::Grpc;
 use tonic::codec::CompressionEncoding;
 use tonic::{Code, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
-use wharf_call::{Body, HttpService, Refused};
 
 use super::plugin::{Channel, Demo, connect, door, invocation};
 use crate::status::{ErrorInfo, RetryInfo, RpcStatus};
 
 /// `EchoRequest`, `FailRequest`, `ChatRequest`, and responses of text.
 #[derive(Clone, PartialEq, Message)]
-struct Text {
+pub(super) struct Text {
     #[prost(string, tag = "1")]
-    text: String,
+    pub(super) text: String,
 }
 
 /// `CountRequest`, and responses of numbers.
 #[derive(Clone, PartialEq, Message)]
-struct Number {
+pub(super) struct Number {
     #[prost(uint64, tag = "1")]
-    n: u64,
+    pub(super) n: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -41,9 +37,9 @@ struct SumRequest {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Nothing {}
+pub(super) struct Nothing {}
 
-fn text(text: &str) -> Text {
+pub(super) fn text(text: &str) -> Text {
     Text { text: text.into() }
 }
 
@@ -51,7 +47,7 @@ fn path(method: &str) -> http::uri::PathAndQuery {
     format!("/demo.talk.v2.Chat/{method}").parse().unwrap()
 }
 
-async fn client() -> (Grpc<Channel>, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+async fn client() -> (Grpc<Channel>, Arc<AtomicUsize>) {
     let demo = Demo::new();
     let dropped = demo.dropped.clone();
     let mut client = Grpc::new(connect(door(demo)).await);
@@ -166,7 +162,7 @@ async fn both_stream_and_neither_waits_for_the_others_end() {
 }
 
 /// Waits until the plugin's call is gone.
-async fn gone(dropped: &std::sync::atomic::AtomicUsize) {
+async fn gone(dropped: &AtomicUsize) {
     let wait = async {
         while dropped.load(Ordering::SeqCst) == 0 {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -297,84 +293,4 @@ async fn reflection_and_health_know_every_service() {
     }
     let mut watched = health.watch(HealthCheckRequest { service: String::new() }).await.unwrap().into_inner();
     assert_eq!(watched.message().await.unwrap().unwrap().status, 1);
-}
-
-fn request(content_type: &str, method: &str, body: Vec<u8>) -> Request<Body> {
-    Request::post(format!("/demo.talk.v2.Chat/{method}"))
-        .header("content-type", content_type)
-        .body(Body::whole(body))
-        .unwrap()
-}
-
-fn framed(message: impl Message) -> Vec<u8> {
-    let message = message.encode_to_vec();
-    [&[0][..], &(message.len() as u32).to_be_bytes(), &message].concat()
-}
-
-#[tokio::test]
-async fn a_browser_gets_its_trailers_in_the_body() {
-    let door = door(Demo::new());
-    let request = |content_type: &str, body| request(content_type, "Count", body);
-    let asked = framed(Number { n: 2 });
-    let answered =
-        door.call(request("application/grpc-web+proto", asked.clone()), invocation()).await.unwrap();
-    assert_eq!(answered.headers()["content-type"], "application/grpc-web+proto");
-    let body = answered.into_body().collect().await.unwrap().to_bytes();
-    let trailers = b"grpc-status:0\r\n";
-    let needed = [
-        &framed(Number { n: 0 })[..],
-        &framed(Number { n: 1 }),
-        &[0x80, 0, 0, 0, trailers.len() as u8],
-        trailers,
-    ];
-    assert_eq!(body, needed.concat());
-
-    let answered = door
-        .call(request("application/grpc-web-text", STANDARD.encode(&asked).into_bytes()), invocation())
-        .await
-        .unwrap();
-    assert_eq!(answered.headers()["content-type"], "application/grpc-web-text+proto");
-    let mut text = Vec::new();
-    let mut body = answered.into_body();
-    while let Some(frame) = body.frame().await {
-        text.extend(STANDARD.decode(frame.unwrap().into_data().unwrap()).unwrap());
-    }
-    assert_eq!(text, needed.concat());
-    let broken =
-        door.call(request("application/grpc-web-text", b"====".to_vec()), invocation()).await.unwrap();
-    assert_eq!(broken.headers()["grpc-status"], "3");
-}
-
-#[tokio::test]
-async fn what_is_not_grpc_is_told_so() {
-    let door = door(Demo::new());
-    // gRPC itself needs HTTP/2, and this request is of HTTP/1.1.
-    for content_type in
-        ["application/grpc", "application/json", "application/grpc+json", "application/grpcfoo"]
-    {
-        let answered = door.call(request(content_type, "Echo", Vec::new()), invocation()).await.unwrap();
-        assert_eq!(answered.status(), 415, "{content_type}");
-        assert!(answered.extensions().get::<Refused>().is_some());
-    }
-    let get = Request::get("/").header("content-type", "application/grpc-web").body(Body::Empty).unwrap();
-    assert_eq!(door.call(get, invocation()).await.unwrap_err().kind().status(), 405);
-}
-
-#[tokio::test]
-async fn frames_that_are_none_are_refused_at_their_first_bytes() {
-    let door = door(Demo::new());
-    for (body, status) in [
-        (vec![], "12"),
-        (vec![0, 0, 0], "3"),
-        (vec![0, 0xff, 0xff, 0xff, 0xff, 1], "8"),
-        (vec![0, 0, 0, 0, 9, 1], "3"),
-        (vec![1, 0, 0, 0, 0], "13"),
-        (vec![77, 0, 0, 0, 0], "3"),
-        ([framed(text("a")), framed(text("b"))].concat(), "12"),
-    ] {
-        let shown = format!("{body:?}");
-        let answered = door.call(request("application/grpc-web", "Echo", body), invocation()).await.unwrap();
-        assert_eq!(answered.headers()["grpc-status"], status, "{shown}");
-        assert!(answered.extensions().get::<Refused>().is_some());
-    }
 }
