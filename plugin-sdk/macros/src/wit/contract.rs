@@ -42,7 +42,8 @@ impl Contract {
         let (main, files) = match &arguments.source {
             Source::Inline(text) => (resolve.push_str("wit!", &text.value())?, Vec::new()),
             Source::Path(path) => {
-                let root = std::env::var("CARGO_MANIFEST_DIR").context("Cargo did not say where the crate is")?;
+                let root =
+                    std::env::var("CARGO_MANIFEST_DIR").context("Cargo did not say where the crate is")?;
                 let path = Path::new(&root).join(path);
                 let (main, sources) = resolve
                     .push_path(&path)
@@ -79,7 +80,9 @@ impl Contract {
                     bail!("the world exports the function `{name}` by itself: put it into an interface")
                 }
                 (name, WorldItem::Interface { .. }) if matches!(key, WorldKey::Name(_)) => {
-                    bail!("the world exports the interface `{name}`, which has no package: define it beside the world")
+                    bail!(
+                        "the world exports the interface `{name}`, which has no package: define it beside the world"
+                    )
                 }
                 (_, WorldItem::Interface { id, .. }) => self.exports.push(*id),
                 (_, WorldItem::Type { .. }) => {}
@@ -118,7 +121,9 @@ impl Contract {
         let clean = |docs: &mut Docs| {
             let Some(text) = &mut docs.contents else { return };
             let annotation = |line: &str| {
-                line.trim().strip_prefix('@').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()))
+                line.trim()
+                    .strip_prefix('@')
+                    .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()))
             };
             let lines: Vec<_> = text.lines().filter(|line| !annotation(line)).collect();
             *text = lines.join("\n").trim().to_owned();
@@ -130,7 +135,9 @@ impl Contract {
         for (_, ty) in self.resolve.types.iter_mut() {
             clean(&mut ty.docs);
             match &mut ty.kind {
-                TypeDefKind::Record(record) => record.fields.iter_mut().for_each(|field| clean(&mut field.docs)),
+                TypeDefKind::Record(record) => {
+                    record.fields.iter_mut().for_each(|field| clean(&mut field.docs))
+                }
                 TypeDefKind::Variant(of) => of.cases.iter_mut().for_each(|case| clean(&mut case.docs)),
                 TypeDefKind::Enum(of) => of.cases.iter_mut().for_each(|case| clean(&mut case.docs)),
                 TypeDefKind::Flags(of) => of.flags.iter_mut().for_each(|flag| clean(&mut flag.docs)),
@@ -161,7 +168,12 @@ fn own_world(resolve: &Resolve, main: PackageId, arguments: &Arguments) -> Resul
 
 /// The world that is generated: what the author's world has, or every interface with functions where there is none;
 /// and the lifecycle.
-fn add_world(resolve: &mut Resolve, main: PackageId, own: Option<WorldId>, lifecycle: bool) -> Result<WorldId> {
+fn add_world(
+    resolve: &mut Resolve,
+    main: PackageId,
+    own: Option<WorldId>,
+    lifecycle: bool,
+) -> Result<WorldId> {
     let mut items = String::new();
     match own {
         Some(world) => {
@@ -176,7 +188,10 @@ fn add_world(resolve: &mut Resolve, main: PackageId, own: Option<WorldId>, lifec
                 }
             }
             if items.is_empty() {
-                bail!("the package {} has no interface with functions: there is nothing to serve", package.name);
+                bail!(
+                    "the package {} has no interface with functions: there is nothing to serve",
+                    package.name
+                );
             }
         }
     }

@@ -95,7 +95,9 @@ fn output(resolve: &Resolve, ok: Option<Type>) -> Result<Output> {
         return Ok(Output::Resource(resource));
     }
     if holds_handles(resolve, ty) {
-        bail!("what it returns holds a resource, a stream or a future: return that by itself, or in a `result`");
+        bail!(
+            "what it returns holds a resource, a stream or a future: return that by itself, or in a `result`"
+        );
     }
     Ok(Output::Value(rust(resolve, &ty)))
 }

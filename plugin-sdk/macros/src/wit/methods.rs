@@ -129,8 +129,7 @@ fn method(wharf: &Tokens, contract: &Contract, module: &Module, function: &Shape
             }
         }
     };
-    let returned =
-        if is_async { quote!(impl ::core::future::Future<Output = #returned>) } else { returned };
+    let returned = if is_async { quote!(impl ::core::future::Future<Output = #returned>) } else { returned };
     Ok(quote! {
         #docs
         fn #name(&self, #(#params),*) -> #returned;

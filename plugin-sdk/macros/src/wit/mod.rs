@@ -53,17 +53,26 @@ pub(crate) fn expand(wharf: &Tokens, arguments: &Arguments) -> Result<Tokens> {
     if let Some((at, twice)) =
         modules.iter().enumerate().find(|(at, one)| modules[..*at].iter().any(|other| other.name == one.name))
     {
-        let first = modules[..at].iter().find(|other| other.name == twice.name).map_or(twice.id, |one| one.id);
+        let first =
+            modules[..at].iter().find(|other| other.name == twice.name).map_or(twice.id, |one| one.id);
         let name = |id| contract.resolve.id_of(id).unwrap_or_default();
-        return Err(anyhow!("{} and {} would be one module: rename one of them", name(first), name(twice.id)));
+        return Err(anyhow!(
+            "{} and {} would be one module: rename one of them",
+            name(first),
+            name(twice.id)
+        ));
     }
     let types = used.iter().map(|module| methods::types_alone(&contract, module));
-    let services =
-        modules.iter().map(|module| methods::service(wharf, &contract, module)).collect::<Result<Vec<_>>>()?;
+    let services = modules
+        .iter()
+        .map(|module| methods::service(wharf, &contract, module))
+        .collect::<Result<Vec<_>>>()?;
     let exports = exports::all(wharf, arguments, &contract, &modules)?;
     let files = contract.files.iter().map(|file| {
         let file = file.display().to_string();
-        quote!(const _: &[u8] = include_bytes!(#file);)
+        quote!(
+            const _: &[u8] = include_bytes!(#file);
+        )
     });
     Ok(quote! {
         #[doc(hidden)]
@@ -120,7 +129,8 @@ fn module<'a>(contract: &'a Contract, id: InterfaceId, exported: bool) -> Result
     let namespace = to_rust_ident(&contract.resolve.packages[package].name.namespace);
     let name = to_rust_ident(name);
     path += &format!("{namespace}::{}::{name}", name_package_module(&contract.resolve, package));
-    let functions = interface.functions.values().filter(|function| exported && function.kind.resource().is_none());
+    let functions =
+        interface.functions.values().filter(|function| exported && function.kind.resource().is_none());
     let functions = functions.map(|function| {
         Shape::of(&contract.resolve, function).with_context(|| {
             let interface = contract.resolve.id_of(id).unwrap_or_default();

@@ -43,7 +43,9 @@ pub(crate) fn holds_handles(resolve: &Resolve, ty: Type) -> bool {
             | TypeDefKind::Unknown => true,
             TypeDefKind::Record(record) => record.fields.iter().any(|field| held(&field.ty)),
             TypeDefKind::Tuple(tuple) => tuple.types.iter().any(held),
-            TypeDefKind::Variant(variant) => variant.cases.iter().filter_map(|case| case.ty.as_ref()).any(held),
+            TypeDefKind::Variant(variant) => {
+                variant.cases.iter().filter_map(|case| case.ty.as_ref()).any(held)
+            }
             TypeDefKind::Option(ty)
             | TypeDefKind::List(ty)
             | TypeDefKind::FixedLengthList(ty, _)
