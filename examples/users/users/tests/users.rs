@@ -30,7 +30,10 @@ async fn directory<T>(test: impl AsyncFnOnce(Users) -> T) -> T {
 async fn a_user_is_created_read_changed_and_deleted() {
     directory(async |users| {
         let ann = users.create_user(draft("Ann")).await.unwrap();
-        assert_eq!((ann.id.as_str(), ann.status, &ann.contact), ("u00000001", Status::Invited, &Contact::Mail));
+        assert_eq!(
+            (ann.id.as_str(), ann.status, &ann.contact),
+            ("u00000001", Status::Invited, &Contact::Mail)
+        );
         assert_eq!(ann.tags, ["a", "new"]);
         assert_eq!(users.get_user(ann.id.clone()).await.unwrap(), ann);
 
@@ -101,11 +104,13 @@ async fn users_come_in_pages_and_are_found() {
         for name in ["Ann", "Bob", "Cid", "Dora", "Eva"] {
             users.create_user(draft(name)).await.unwrap();
         }
-        let names = |users: &[users::accounts::User]| {
-            users.iter().map(|user| user.name.clone()).collect::<Vec<_>>()
-        };
+        let names =
+            |users: &[users::accounts::User]| users.iter().map(|user| user.name.clone()).collect::<Vec<_>>();
         let first = users.list_users(None, Some(2)).await.unwrap();
-        assert_eq!((names(&first.items), first.next.as_deref()), (vec!["Ann".into(), "Bob".into()], Some("u00000002")));
+        assert_eq!(
+            (names(&first.items), first.next.as_deref()),
+            (vec!["Ann".into(), "Bob".into()], Some("u00000002"))
+        );
         let second = users.list_users(first.next, Some(2)).await.unwrap();
         let last = users.list_users(second.next, Some(2)).await.unwrap();
         assert_eq!((names(&last.items), last.next), (vec!["Eva".to_owned()], None));
