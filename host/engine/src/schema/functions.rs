@@ -26,7 +26,8 @@ pub(super) fn read(
     let mut input = None;
     for (at, param) in wit.params.iter().enumerate() {
         if let Some(TypeDefKind::Stream(item)) = types.kind(param.ty) {
-            let scalar = types.scalar(*item).map_err(|what| format!("parameter {}: {what}", param.name))?;
+            let scalar =
+                types.scalar(*item).map_err(|what| format!("parameter {}: {what}", shorten(&param.name)))?;
             if input.replace((at, scalar)).is_some() {
                 return Err("it has two stream parameters: a call has one stream from its caller".into());
             }

@@ -21,9 +21,9 @@ fn interface(items: &str) -> Result<(Schema, Plan), String> {
 #[test]
 fn what_cannot_be_served_is_refused_by_function_with_what_to_write_instead() {
     let refused = [
-        ("f: func(x: future<u8>);", "parameter x: a future cannot be served: make the function async"),
+        ("f: func(x: future<u8>);", "parameter \"x\": a future cannot be served: make the function async"),
         ("f: func() -> option<stream<u8>>;", "a stream within another type cannot be served"),
-        ("f: func(x: list<stream<u8>>);", "parameter x: a stream within another type"),
+        ("f: func(x: list<stream<u8>>);", "parameter \"x\": a stream within another type"),
         ("f: func(a: stream<u8>, b: stream<u8>);", "two stream parameters"),
         (
             "record r { a: u8 } f: func() -> stream<r>;",
@@ -119,7 +119,7 @@ fn a_types_only_interface_and_what_is_not_the_plugins_own_are_no_services() {
 
 #[test]
 fn a_hostile_component_meets_a_bound() {
-    let functions: String = (0..=FUNCTIONS_MAX).map(|n| format!("f{n}: func();\n")).collect();
+    let functions: String = (0..=FUNCTIONS_MAX).map(|n| format!("g{n}: func();\n")).collect();
     assert!(interface(&functions).map(|_| ()).unwrap_err().contains("more than 4096 functions"));
 
     let cases: Vec<String> = (0..=MEMBERS_MAX).map(|n| format!("c{n}")).collect();
@@ -142,7 +142,7 @@ fn a_hostile_component_meets_a_bound() {
     let records: String = (1..80).map(|n| format!("record r{n} {{ a: r{} }}\n", n - 1)).collect();
     let records = format!(
         "record r0 {{ a: u8 }} {records} {}",
-        (0..80).map(|n| format!("f{n}: func(x: r{n});\n")).collect::<String>()
+        (0..80).map(|n| format!("g{n}: func(x: r{n});\n")).collect::<String>()
     );
     let message = interface(&records).map(|_| ()).unwrap_err();
     assert!(message.contains("nested deeper than 64"), "{message}");

@@ -162,18 +162,26 @@ async fn a_silent_stream_is_cut() {
 }
 
 #[tokio::test]
-async fn a_stream_is_held_to_its_total_time_and_size() {
+async fn a_stream_is_held_to_its_total_time() {
     let mut config = config();
     config.limits.stream_total = Duration::from_millis(100);
-    config.limits.response_body_bytes = 100;
     let service = service(config).await;
-    let counted = stream(&*service, "count", numbers([1_000]), None).await.unwrap();
-    let cut = all(counted).await.pop().unwrap().unwrap_err();
-    assert_eq!(cut.kind(), Kind::ResponseTooLarge);
     let rows = stream(&*service, "list-rows", rows(10, None, None), None).await.unwrap();
     tokio::time::sleep(Duration::from_millis(150)).await;
     let cut = all(rows).await.pop().unwrap().unwrap_err();
+    assert_eq!(cut.kind(), Kind::Timeout);
     assert!(cut.private().unwrap().contains("stream_total"), "{cut}");
+}
+
+#[tokio::test]
+async fn a_stream_is_held_to_its_total_size() {
+    let mut config = config();
+    config.limits.response_body_bytes = 100;
+    let service = service(config).await;
+    let counted = stream(&*service, "count", numbers([1_000]), None).await.unwrap();
+    let mut items = all(counted).await;
+    assert_eq!(items.pop().unwrap().unwrap_err().kind(), Kind::ResponseTooLarge);
+    assert_eq!(good(items), numbers(0..12), "eight bytes each");
 }
 
 #[tokio::test]
