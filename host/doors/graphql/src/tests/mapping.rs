@@ -179,7 +179,6 @@ async fn options_and_results() {
         (json!({ "ok": 1, "error": true }), both),
         (json!({ "error": false }), "`echo.value.error` must be true: this case has no value."),
     ];
-    // As a list, for a result that a function returns is no value.
     refused(result, &[], "{ __typename }", &rows).await;
 }
 
