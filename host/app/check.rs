@@ -80,8 +80,7 @@ pub(crate) fn routes(manifest: &Manifest, components: &[ComponentReport]) -> Res
     if all {
         return routes::table(manifest, target, &services, &memory).map(|_| ());
     }
-    let without = Manifest { links: Vec::new(), ..manifest.clone() }.without_functions();
-    routes::table(&without, target, &services, &memory).map(|_| ())
+    routes::table(&manifest.clone().without_functions(), target, &services, &memory).map(|_| ())
 }
 
 /// Stands for a plugin in a table that serves nobody.

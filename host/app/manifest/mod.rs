@@ -259,8 +259,9 @@ impl Manifest {
         self.plugins.keys().filter(idle).map(warn).collect()
     }
 
-    /// The same without the functions that routes lead to.
+    /// The same without the functions that routes and links lead to.
     pub(crate) fn without_functions(mut self) -> Self {
+        self.links.clear();
         self.routes.iter_mut().for_each(|route| route.function = None);
         self
     }

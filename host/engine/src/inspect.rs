@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use serde::Serialize;
 use wasmtime::component::wit_parser::decoding::{DecodedWasm, decode};
-use wasmtime::component::wit_parser::{Resolve, WorldId, WorldKey};
+use wasmtime::component::wit_parser::{Resolve, TypeDefKind, WorldId, WorldKey};
 use wharf_call::Schema;
 use wharf_call::ports::{Refusal, Stage};
 
@@ -100,6 +100,7 @@ impl Inspection {
             .iter()
             .filter_map(|import| match imports::offer(&import.interface) {
                 Offer::Always => None,
+                _ if import.need == Need::Always => None,
                 Offer::Grant { granted, .. } if granted(&plugin.grants) => None,
                 Offer::Grant { section, line, .. } => Some(format!(
                     "plugin {name:?} imports {}, which it was not granted. Add to wharf.toml:\n  \
@@ -225,8 +226,11 @@ fn describe(bytes: &[u8], resolve: &Resolve, id: WorldId) -> (Inspection, Plan) 
         .keys()
         // A bare name is a type that the world itself defines, or a function of no interface.
         .filter(|key| matches!(key, WorldKey::Interface(_)) || is_function(resolve, id, key))
-        .map(|key| resolve.name_world_key(key))
-        .map(|interface| ImportUse { need: need(&interface), interface })
+        .map(|key| {
+            let interface = resolve.name_world_key(key);
+            let need = if is_types_only(resolve, key) { Need::Always } else { need(&interface) };
+            ImportUse { need, interface }
+        })
         .collect();
     imports.sort_by(|a, b| a.interface.cmp(&b.interface));
 
@@ -274,6 +278,14 @@ fn describe(bytes: &[u8], resolve: &Resolve, id: WorldId) -> (Inspection, Plan) 
 fn services(schema: &Schema) -> String {
     let names: Vec<String> = schema.interfaces.iter().map(|interface| interface.full_name()).collect();
     list(names.iter().map(String::as_str).collect())
+}
+
+/// Whether there is nothing behind an import: an interface of nothing but types, which others use.
+fn is_types_only(resolve: &Resolve, key: &WorldKey) -> bool {
+    let WorldKey::Interface(id) = key else { return false };
+    let interface = &resolve.interfaces[*id];
+    let is_resource = |id| matches!(resolve.types[id].kind, TypeDefKind::Resource);
+    interface.functions.is_empty() && !interface.types.values().any(|id| is_resource(*id))
 }
 
 fn is_function(resolve: &Resolve, id: WorldId, key: &WorldKey) -> bool {

@@ -11,7 +11,6 @@ use super::limits::read_limits;
 use super::{number, slug};
 use crate::manifest::PluginEntry;
 use crate::manifest::section::{Found, Problems, Section, a};
-use crate::manifest::source::Span;
 
 /// What a plugin's own values are measured against.
 pub(super) struct Ceilings<'a> {
@@ -24,7 +23,6 @@ pub(super) struct Ceilings<'a> {
 
 /// A plugin that is declared. Without an entry there is an error, but routes to it are not one more.
 pub(super) struct Declared {
-    pub(super) name_at: Span,
     pub(super) entry: Option<PluginEntry>,
 }
 
@@ -62,7 +60,7 @@ pub(super) fn read_plugins(
         let at = (name_at.clone(), value);
         let section = Section::open(problems, "plugin.NAME", format!("plugin.{name}"), Some(at));
         let entry = read_plugin(problems, name, &section, ceilings);
-        plugins.insert(name.to_owned(), Declared { name_at, entry });
+        plugins.insert(name.to_owned(), Declared { entry });
     }
     guard_dirs(&mut plugins, ceilings);
     plugins

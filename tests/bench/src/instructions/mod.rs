@@ -55,12 +55,12 @@ const CASES: [Case; 8] = [
     Case {
         name: "handler, 1 KiB there and back",
         host: "sdk",
-        request: Request { path: "/echo", echo: Some(1 << 10) },
+        request: Request { path: "/echo", echo: Some(1 << 10), json: None },
     },
     Case {
         name: "handler, 64 KiB there and back",
         host: "sdk",
-        request: Request { path: "/echo", echo: Some(64 << 10) },
+        request: Request { path: "/echo", echo: Some(64 << 10), json: None },
     },
     Case { name: "wasi:http 0.3", host: "p3", request: Request::get("/") },
     Case { name: "wasi:http 0.2", host: "p2", request: Request::get("/") },
