@@ -102,7 +102,7 @@ async fn frames_that_are_none_are_refused_at_their_first_bytes() {
 struct Named(&'static str, Arc<Schema>);
 
 impl Named {
-    fn new(plugin: &'static str, name: &str) -> Arc<dyn Service> {
+    fn service(plugin: &'static str, name: &str) -> Arc<dyn Service> {
         let who = function("who", vec![], Output::Value(Type::String));
         let interfaces = vec![interface("demo:names", name, vec![who])];
         let schema = Schema { interfaces, types: Vec::new() };
@@ -131,7 +131,7 @@ impl Service for Named {
 
 fn names(bytes_max: usize) -> GrpcDoor {
     // The interfaces in another order than the plugins.
-    let services = [Named::new("one", "zulu"), Named::new("two", "alpha")];
+    let services = [Named::service("one", "zulu"), Named::service("two", "alpha")];
     let memory = Arc::new(Endless);
     let config = GrpcConfig { message_out_bytes_max: bytes_max, ..GrpcConfig::new(memory) };
     GrpcDoor::new(&services, config).unwrap()

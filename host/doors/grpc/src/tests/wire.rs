@@ -11,7 +11,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::{Code, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
-use super::plugin::{Channel, Demo, connect, door, invocation};
+use super::plugin::{Channel, Demo, connect, door};
 use crate::status::{ErrorInfo, RetryInfo, RpcStatus};
 
 /// `EchoRequest`, `FailRequest`, `ChatRequest`, and responses of text.
