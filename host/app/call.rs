@@ -8,7 +8,6 @@ use wharf_call::{Body, Deadline, HttpService, Invocation, RequestId, TraceContex
 use wharf_doors::rest::{BindingSpec, RestDoor};
 use wharf_engine::Plugin;
 
-
 /// Calls INTERFACE.FUNCTION of `plugin` with named parameters in JSON, in the way of the REST door.
 ///
 /// # Errors

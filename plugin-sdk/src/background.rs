@@ -52,7 +52,7 @@ impl Outcome for Result<()> {
 
 #[cfg(target_family = "wasm")]
 pub(crate) fn spawn(work: impl Future<Output = ()> + 'static) {
-    wit_bindgen::spawn(work);
+    wit_bindgen::spawn_local(work);
 }
 
 #[cfg(not(target_family = "wasm"))]

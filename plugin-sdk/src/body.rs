@@ -639,7 +639,7 @@ fn end_with(reached: impl Future<Output = Result<HeaderMap>> + 'static) -> Futur
     let (end, reader) = wit_future::new(|| {
         Err(Failure::internal("the body was cut short").with_details("its producer was dropped").into())
     });
-    wit_bindgen::spawn(async move {
+    wit_bindgen::spawn_local(async move {
         let outcome = match reached.await {
             Ok(fields) => Ok(fields::to_wit(&fields)),
             Err(failure) => Err(failure.into()),

@@ -567,7 +567,7 @@ mod sys {
             }
             Some(bytes) => {
                 let (mut writer, reader) = wit_stream::new();
-                wit_bindgen::spawn(async move {
+                wit_bindgen::spawn_local(async move {
                     // What nobody reads is not needed: the answer came first.
                     let _ = writer.write_all(Vec::from(bytes)).await;
                     drop(writer);
@@ -577,7 +577,7 @@ mod sys {
             }
             None => {
                 let (reader, written) = body.into_outgoing();
-                wit_bindgen::spawn(async move {
+                wit_bindgen::spawn_local(async move {
                     let outcome = match written.await {
                         Ok(fields) if fields.is_empty() => Ok(None),
                         Ok(fields) => {

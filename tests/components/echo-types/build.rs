@@ -56,13 +56,21 @@ fn within(base: &Type) -> Vec<Type> {
     vec![
         base.clone(),
         ty(&format!("option-{name}"), &format!("option<{wit}>"), &format!("Option<{rust}>")),
-        ty(&format!("optional-option-{name}"), &format!("option<option<{wit}>>"), &format!("Option<Option<{rust}>>")),
+        ty(
+            &format!("optional-option-{name}"),
+            &format!("option<option<{wit}>>"),
+            &format!("Option<Option<{rust}>>"),
+        ),
         ty(&format!("list-{name}"), &format!("list<{wit}>"), &format!("Vec<{rust}>")),
         ty(&format!("three-{name}"), &format!("list<{wit}, 3>"), &format!("[{rust}; 3]")),
         ty(&format!("pair-{name}"), &format!("tuple<{wit}, {wit}>"), &format!("({rust}, {rust})")),
         ty(&format!("ok-{name}"), &format!("tuple<result<{wit}>>"), &format!("(Result<{rust}, ()>,)")),
         ty(&format!("error-{name}"), &format!("tuple<result<_, {wit}>>"), &format!("(Result<(), {rust}>,)")),
-        ty(&format!("result-{name}"), &format!("tuple<result<{wit}, string>>"), &format!("(Result<{rust}, String>,)")),
+        ty(
+            &format!("result-{name}"),
+            &format!("tuple<result<{wit}, string>>"),
+            &format!("(Result<{rust}, String>,)"),
+        ),
         ty(&format!("map-{name}"), &format!("map<string, {wit}>"), &format!("Map<String, {rust}>")),
         ty(
             &format!("deep-{name}"),
@@ -74,8 +82,14 @@ fn within(base: &Type) -> Vec<Type> {
 
 fn main() {
     let mut types: Vec<Type> = bases().iter().flat_map(within).collect();
-    for (wit, rust) in [("bool", "bool"), ("s8", "i8"), ("u32", "u32"), ("s64", "i64"), ("u64", "u64"), ("char", "char")] {
-        types.push(ty(&format!("map-by-{wit}"), &format!("map<{wit}, string>"), &format!("Map<{rust}, String>")));
+    for (wit, rust) in
+        [("bool", "bool"), ("s8", "i8"), ("u32", "u32"), ("s64", "i64"), ("u64", "u64"), ("char", "char")]
+    {
+        types.push(ty(
+            &format!("map-by-{wit}"),
+            &format!("map<{wit}, string>"),
+            &format!("Map<{rust}, String>"),
+        ));
     }
     types.push(ty("nothing-at-all", "tuple<result>", "(Result<(), ()>,)"));
 
@@ -83,12 +97,14 @@ fn main() {
     let mut rust = String::new();
     for Type { name, wit: ty, rust: own } in &types {
         writeln!(wit, "    echo-{name}: func(v: {ty}) -> {ty};").expect("a string");
-        writeln!(rust, "    fn echo_{}(v: {own}) -> {own} {{ v }}", name.replace('-', "_")).expect("a string");
+        writeln!(rust, "    fn echo_{}(v: {own}) -> {own} {{ v }}", name.replace('-', "_"))
+            .expect("a string");
     }
     wit.push_str("}\n\nworld echo-types {\n    export echo;\n}\n");
 
     // The macro wants the text of the WIT itself.
-    let text = format!("wit_bindgen::generate!({{ inline: r#\"{wit}\"# }});\n\nimpl Guest for Echo {{\n{rust}}}\n");
+    let text =
+        format!("wit_bindgen::generate!({{ inline: r#\"{wit}\"# }});\n\nimpl Guest for Echo {{\n{rust}}}\n");
     let out = env::var("OUT_DIR").expect("Cargo sets it");
     fs::write(Path::new(&out).join("echo.rs"), text).expect("OUT_DIR can be written to");
     println!("cargo::rerun-if-changed=build.rs");

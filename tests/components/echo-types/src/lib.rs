@@ -5,8 +5,6 @@ use wit_bindgen::rt::Map;
 
 struct Echo;
 
-
-
 include!(concat!(env!("OUT_DIR"), "/echo.rs"));
 
 export!(Echo);

@@ -97,7 +97,7 @@ impl Guest for Streams {
     async fn count(to: u32) -> StreamReader<u32> {
         count_call();
         let (mut writer, reader) = wit_stream::new();
-        wit_bindgen::spawn(async move {
+        wit_bindgen::spawn_local(async move {
             for number in 0..to {
                 if writer.write_one(number).await.is_some() {
                     return;
@@ -112,7 +112,7 @@ impl Guest for Streams {
             return Err(Failure::Invalid("no text".into()));
         }
         let (mut writer, reader) = wit_stream::new();
-        wit_bindgen::spawn(async move {
+        wit_bindgen::spawn_local(async move {
             writer.write_all(text.split(' ').map(str::to_owned).collect()).await;
         });
         Ok(reader)
@@ -120,7 +120,7 @@ impl Guest for Streams {
 
     async fn download(length: u32) -> StreamReader<u8> {
         let (mut writer, reader) = wit_stream::new();
-        wit_bindgen::spawn(async move {
+        wit_bindgen::spawn_local(async move {
             writer.write_all((0..length).map(|n| (n % 251) as u8).collect()).await;
         });
         reader
@@ -128,7 +128,7 @@ impl Guest for Streams {
 
     async fn count_and_trap() -> StreamReader<u32> {
         let (mut writer, reader) = wit_stream::new();
-        wit_bindgen::spawn(async move {
+        wit_bindgen::spawn_local(async move {
             writer.write_one(0).await;
             panic!("told to trap");
         });
@@ -175,7 +175,7 @@ impl Guest for Streams {
 
     async fn double(mut numbers: StreamReader<u32>) -> StreamReader<u64> {
         let (mut writer, reader) = wit_stream::new();
-        wit_bindgen::spawn(async move {
+        wit_bindgen::spawn_local(async move {
             while let Some(number) = numbers.next().await {
                 if writer.write_one(u64::from(number) * 2).await.is_some() {
                     return;
@@ -273,7 +273,12 @@ struct Chat {
 impl Chat {
     fn new(name: String) -> Self {
         let (writer, reader) = wit_stream::new();
-        Chat { name, lines: RefCell::default(), there: RefCell::new(Some(reader)), tell: RefCell::new(Some(writer)) }
+        Chat {
+            name,
+            lines: RefCell::default(),
+            there: RefCell::new(Some(reader)),
+            tell: RefCell::new(Some(writer)),
+        }
     }
 }
 
