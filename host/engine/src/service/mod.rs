@@ -9,6 +9,10 @@
 //! function of the guest runs between two of them, so a reader that goes away costs the instance nothing. A
 //! `stream<T>` is written by a task of the guest, which ends with its instance when nobody reads on.
 //!
+//! Limits: what goes out is held to those of a response body (`stream_idle`, `stream_total`, `stream_cpu`, `response_body`), what
+//! comes in to `request_body`, and each value of it to `argument_bytes`. The answer to a caller that streams, and is not
+//! answered with a stream, is due within `limits.wall` from its admission, as the answer to an upload is.
+//!
 //! Each call has an instance to itself, whatever `pool.concurrency` says.
 
 mod call;
