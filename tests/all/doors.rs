@@ -112,8 +112,8 @@ fn script() -> Value {
         watch,
         accounts("ListUsers", json!([{"first": 1}])),
         accounts("SearchUsers", json!([{"filter": {"text": "bob"}}])),
-        accounts("LoadUsers", json!([{"ids": ["u00000002", "nobody"]}])),
-        accounts("DeleteUser", json!([{"id": "u00000002"}])),
+        accounts("LoadUsers", json!([{"ids": ["u00000003", "nobody"]}])),
+        accounts("DeleteUser", json!([{"id": "u00000003"}])),
         {"method": "demo.shop.v1.Catalog/AddProduct", "requests": [{"product": {"name": "Rope", "category": "CATEGORY_GARDEN", "handling": {"flammable": true}, "price": "1250", "weight": 0.75, "stock": 10}}]},
         {"method": "demo.shop.v1.Catalog/GetProduct", "requests": [{"id": "p00000001"}]},
         {"method": "demo.shop.v1.Catalog/ListProducts", "requests": [{}]},
@@ -198,7 +198,11 @@ fn graphql_meets_the_audits_of_its_http_specification_and_a_client_understands_i
         let query = "{ getUser(id: \"u00000001\") { name status permissions contact { __typename } } }";
         let found = users.client(Path::new("node"), &["graphql.mjs", &users.url("/graphql"), query]);
         assert!(found[0]["audits"].as_u64().unwrap() > 50, "{}", found[0]);
-        assert_eq!(found[0]["unmet"], json!([]), "{:#}", found[0]);
+        // Two of them are of the time before the specification's watershed, 2025-01-01: since then a client that accepts
+        // everything is answered with the newer media type.
+        let unmet = found[0]["unmet"].as_array().unwrap().iter();
+        let unmet: Vec<_> = unmet.filter(|audit| audit["id"] != "47DE" && audit["id"] != "80D8").collect();
+        assert!(unmet.is_empty(), "{unmet:#?}");
         assert_eq!(found[1]["problems"], json!([]));
         assert_eq!(found[2]["data"]["getUser"]["name"], "ann", "{:#}", found[2]);
         compare("schema.graphql", found[1]["sdl"].as_str().unwrap());

@@ -1,4 +1,5 @@
-//! The walk of `examples/notes/README.md`, command by command, with what the page says comes out.
+//! The walks of `examples/notes/README.md` and `examples/users/README.md`, command by command, with what the pages say comes
+//! out. `grpcurl` is one of the clients that `.ci/clients` installs.
 //!
 //! A block `console` has commands after `$ ` and their output below them. A block `console up` has the command
 //! that goes on, or lines that it prints later. `…` stands for anything within a line, and alone on a line for
@@ -20,9 +21,19 @@ const PATIENCE: Duration = Duration::from_secs(400);
 
 #[test]
 fn the_ten_minutes_of_notes_are_as_the_page_says() {
-    // The first run compiles the example's plugin and its tests.
-    run_alone(Duration::from_secs(900), async {
-        let project = Project::copy("examples/notes");
+    walk("examples/notes", 10);
+}
+
+#[test]
+fn the_doors_of_users_are_as_the_page_says() {
+    walk("examples/users", 20);
+}
+
+/// Does what the page of an example says, in a copy of it, and compares what comes out.
+fn walk(example: &'static str, commands_min: usize) {
+    // The first run compiles the example's plugins and their tests.
+    run_alone(Duration::from_secs(900), async move {
+        let project = Project::copy(example);
         let page = project.on_own_ports(&fs::read_to_string(project.path().join("README.md")).unwrap());
         let mut up: Option<Up> = None;
         let mut commands = 0;
@@ -42,7 +53,7 @@ fn the_ten_minutes_of_notes_are_as_the_page_says() {
                 up.as_mut().expect("it was started").prints(&step.expected).await;
             }
         }
-        assert!(commands >= 10, "the page has {commands} commands");
+        assert!(commands >= commands_min, "the page has {commands} commands");
         assert!(up.expect("it was started").stop(), "it ends with 0");
     });
 }
@@ -84,11 +95,12 @@ impl Project {
     fn shell(&self, command: &str) -> Command {
         let binaries = Path::new(WHARF).parent().unwrap();
         let path = std::env::var("PATH").unwrap();
+        let clients = Path::new(ROOT).join("target/clients/python/bin");
         let mut shell = Command::new("sh");
         shell
             .args(["-c", command])
             .current_dir(self.path())
-            .env("PATH", format!("{}:{path}", binaries.display()))
+            .env("PATH", format!("{}:{}:{path}", binaries.display(), clients.display()))
             .env_remove("CARGO_TARGET_DIR")
             .env_remove("CARGO_MANIFEST_DIR")
             .env_remove("RUST_LOG")
