@@ -126,7 +126,7 @@ fn script() -> Value {
 
 /// What the calls of [`script`] must give.
 fn assert_script(answers: &[Value]) {
-    let find = |method: &str| {
+    let find = |method: &'static str| {
         answers.iter().filter(move |answer| answer["method"].as_str().unwrap().ends_with(method))
     };
     for answer in answers {

@@ -2,8 +2,6 @@ use std::fmt::Write;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-#[cfg(test)]
-use std::sync::Arc;
 
 use serde::Serialize;
 use wharf_call::{Field, Flow, Function, Output, Schema};
@@ -136,7 +134,6 @@ mod tests {
     fn a_component_is_described_with_the_lines_that_it_needs() {
         let import = |interface: &str, need| ImportUse { interface: interface.into(), need };
         let inspection = Inspection {
-            schema: Arc::default(),
             sha256: "ab".repeat(32),
             bytes: 2048,
             world: Some("wharf:plugin/handler@0.1.0".into()),

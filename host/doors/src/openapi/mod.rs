@@ -116,7 +116,6 @@ fn assemble(plans: Vec<(&str, &Arc<Plan>)>, entries: &[Entry<'_>]) -> Json {
     json!({
         "openapi": "3.1.0",
         "info": {"title": if plugins.is_empty() { "API".into() } else { plugins.join(", ") }, "version": version},
-        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "servers": [{"url": "/"}],
         "tags": tags.collect::<Vec<_>>(),
         "paths": paths,
