@@ -1,6 +1,6 @@
 """A stock gRPC client that knows nothing but reflection.
 
-Usage: grpc_reflection.py HOST:PORT CALLS.json
+Usage: by_reflection.py HOST:PORT CALLS.json
 
 CALLS is a list of {"method": "pkg.Service/Method", "requests": [{...}, ...]}. Each is called, and a line of JSON for it says
 what came back: {"method", "responses": [...]} or, with what came before it, {"method", "responses", "code", "message"}. The

@@ -1,8 +1,8 @@
 """A client that is generated from downloaded .proto files.
 
-Usage: grpc_generated.py HOST:PORT FOLDER CALLS.json
+Usage: by_proto.py HOST:PORT FOLDER CALLS.json
 
-FOLDER has the files; code is generated into it. CALLS and what is printed are those of grpc_reflection.py, without the first line.
+FOLDER has the files; code is generated into it. CALLS and what is printed are those of by_reflection.py, without the first line.
 """
 
 import importlib
