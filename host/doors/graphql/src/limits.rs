@@ -280,7 +280,15 @@ impl<'d> Meter<'d> {
 
     fn selections(&mut self, set: &'d Positioned<SelectionSet>, level: usize) -> Result<Cost, Refusal> {
         let mut sum = Cost::default();
+        let too_deep = |at| {
+            let text = format!("Selections are nested more than {NESTING_MAX} deep.");
+            Refusal { text, at: Some(at) }
+        };
         for selection in &set.node.items {
+            // Before it is walked into: a chain of fragments is as long as the document.
+            if level + 1 > NESTING_MAX {
+                return Err(too_deep(selection.pos));
+            }
             let mut cost = match &selection.node {
                 Selection::Field(field) => {
                     self.directives(&field.node.directives);
@@ -311,10 +319,9 @@ impl<'d> Meter<'d> {
                 }
             };
             cost.nesting += 1;
-            // Both: a fragment that is known is as deep as it is, and one that is not is being walked through.
-            if level + 1 > NESTING_MAX || cost.nesting > NESTING_MAX {
-                let text = format!("Selections are nested more than {NESTING_MAX} deep.");
-                return Err(Refusal { text, at: Some(selection.pos) });
+            // A fragment that is known already is not walked into again, and is as deep as it is.
+            if cost.nesting > NESTING_MAX {
+                return Err(too_deep(selection.pos));
             }
             sum = sum.beside(cost);
         }
