@@ -22,7 +22,8 @@ pub struct GraphqlConfig {
     pub tokens_max: usize,
     /// How deep fields may be nested, fragments included. The query with which clients introspect takes 15. Default 15.
     pub depth_max: usize,
-    /// The most fields of an operation, those of a fragment counted wherever it is spread. Default 1,000.
+    /// The most fields of an operation, those of a fragment counted wherever it is spread. All operations and fragments of a
+    /// document together may have ten times as many, with the variables that they use. Default 1,000.
     pub complexity_max: usize,
     /// The most aliases of a document. Default 100.
     pub aliases_max: usize,
@@ -35,7 +36,7 @@ pub struct GraphqlConfig {
     /// The most bytes that the arguments of one operation take in the host's memory: a variable counts wherever it is
     /// used. Default 16 MiB.
     pub args_bytes_max: usize,
-    /// The most bytes of the data of one response. Default 16 MiB.
+    /// The most bytes of one response, with what it takes to load its linked values. Default 16 MiB.
     pub response_bytes_max: usize,
     /// The most keys of one call that loads linked values. Default 1,000.
     pub load_batch_max: usize,

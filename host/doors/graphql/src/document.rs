@@ -11,12 +11,12 @@ use async_graphql_value::Value as Literal;
 use serde_json::{Map, Value as Json};
 use wharf_call::Value;
 
-use crate::Core;
 use crate::errors::{BAD_USER_INPUT, PARSE_FAILED, VALIDATION_FAILED, request_error, server_error};
 use crate::input::{Decoder, Input, Variables};
 use crate::limits::{self, Refusal};
 use crate::plan::{Plan, Planner, RootSource, is_conditional};
 use crate::types::DefKind;
+use crate::{Core, overlap};
 
 /// A document that is valid.
 pub(crate) struct Document {
@@ -77,6 +77,7 @@ impl Core {
         let parsed =
             parse_query(text).map_err(|error| vec![server_error(&error.into(), PARSE_FAILED, request_id)])?;
         limits::check(&parsed, config).map_err(|refusal| refuse(refusal, VALIDATION_FAILED))?;
+        overlap::check(&parsed).map_err(|refusal| refuse(refusal, VALIDATION_FAILED))?;
         self.check_variable_types(&parsed).map_err(|refusal| refuse(refusal, VALIDATION_FAILED))?;
         let errors = self.schemas.validate(&parsed).await;
         if !errors.is_empty() {

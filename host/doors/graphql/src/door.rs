@@ -28,7 +28,7 @@ use crate::model::{Model, RootKind};
 use crate::negotiate::{Accepted, Media, accepted, is_json};
 use crate::request::GraphqlRequest;
 use crate::schema::Schemas;
-use crate::{Core, events, graphiql, socket};
+use crate::{Core, events, graphiql, socket, unique};
 
 /// How many tokens of valid documents are kept, once over.
 const CACHED_TOKENS: usize = 50_000;
@@ -113,8 +113,8 @@ impl GraphqlDoor {
         is_json(request.headers())?;
         let config = &self.core.config;
         let (bytes, _paid) = collect(request.into_body(), config.body_bytes_max, &self.core.memory).await?;
-        let json: Json = serde_json::from_slice(&bytes)
-            .map_err(|error| Failure::new(Kind::BadRequest, format!("The body is not JSON: {error}.")))?;
+        let json = unique::parse(&bytes)
+            .map_err(|error| Failure::new(Kind::BadRequest, format!("The body {error}")))?;
         let Json::Array(batch) = json else {
             return self.one(GraphqlRequest::from_json(json)?, false, accepts, invocation).await;
         };

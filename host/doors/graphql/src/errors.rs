@@ -1,12 +1,10 @@
 //! Errors as GraphQL has them (section 7.1.2), and responses.
 
 use async_graphql::{Pos, ServerError};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value as Json, json};
-use wharf_call::{Failure, Schema, Type, TypeKind, Value};
+use serde_json::{Value as Json, json};
+use wharf_call::{Failure, Type};
 use wharf_doors::errors;
-use wharf_doors::names::{distinct, lower_camel};
+use wharf_doors::json::{Plan, encode};
 
 use crate::output::Step;
 
@@ -86,10 +84,11 @@ pub(crate) fn failure(failure: &Failure, request_id: &str) -> Json {
     request_error(failure.public(), None, &code, request_id)
 }
 
-/// An error of a field.
+/// An error of a field. `declared` is the type of the errors that its function declares: such a one is told whole, as the JSON
+/// of the other doors, for nobody selects the fields of an error.
 pub(crate) fn field_error(
     failure: &Failure,
-    declared: Option<(&Schema, &Type)>,
+    declared: Option<(&Plan, &Type)>,
     at: Pos,
     path: &[Step<'_>],
     request_id: &str,
@@ -103,8 +102,10 @@ pub(crate) fn field_error(
             Step::Index(index) => Json::from(*index),
         })
         .collect();
-    if let Some(((schema, ty), value)) = declared.zip(failure.error()) {
-        error["extensions"]["error"] = plain(schema, ty, value);
+    if let Some(((plan, ty), value)) = declared.zip(failure.error()) {
+        let mut text = Vec::new();
+        encode(plan, ty, value, &mut text);
+        error["extensions"]["error"] = serde_json::from_slice(&text).unwrap_or_default();
     }
     if let Some(seconds) = failure.retry_after_s() {
         error["extensions"]["retry_after"] = seconds.into();
@@ -114,85 +115,4 @@ pub(crate) fn field_error(
 
 fn locations(at: &[Pos]) -> Json {
     at.iter().map(|pos| json!({ "line": pos.line, "column": pos.column })).collect()
-}
-
-/// A typed error as the JSON of the other doors, whole: nobody selects the fields of an error.
-fn plain(schema: &Schema, ty: &Type, value: &Value) -> Json {
-    let float = |wide: f64, number: Json| match wide {
-        _ if wide.is_nan() => "NaN".into(),
-        f64::INFINITY => "Infinity".into(),
-        f64::NEG_INFINITY => "-Infinity".into(),
-        _ => number,
-    };
-    let all = |ty: &Type, items: &[Value]| items.iter().map(|item| plain(schema, ty, item)).collect();
-    match (ty, value) {
-        (Type::S64, Value::Signed(number)) => number.to_string().into(),
-        (Type::U64, Value::Unsigned(number)) => number.to_string().into(),
-        (_, Value::Bool(value)) => (*value).into(),
-        (_, Value::Signed(number)) => (*number).into(),
-        (_, Value::Unsigned(number)) => (*number).into(),
-        (_, Value::F32(number)) => float((*number).into(), (*number).into()),
-        (_, Value::F64(number)) => float(*number, (*number).into()),
-        (_, Value::Char(char)) => char.to_string().into(),
-        (_, Value::String(text)) => text.as_str().into(),
-        (_, Value::Bytes(bytes)) => STANDARD.encode(bytes).into(),
-        (Type::List(item) | Type::FixedList(item, _), Value::List(items)) => all(item, items),
-        (Type::Map(key, of), Value::Map(entries)) => {
-            let entries = entries.iter().map(|(name, value)| {
-                let name = match plain(schema, key, name) {
-                    Json::String(text) => text,
-                    other => other.to_string(),
-                };
-                (name, plain(schema, of, value))
-            });
-            Json::Object(entries.collect())
-        }
-        (Type::Tuple(types), Value::Tuple(items)) => {
-            types.iter().zip(items).map(|(ty, item)| plain(schema, ty, item)).collect()
-        }
-        (Type::Option(inner), Value::Option(Some(value))) => match **inner {
-            Type::Option(_) => json!({ "some": plain(schema, inner, value) }),
-            ref inner => plain(schema, inner, value),
-        },
-        (Type::Result(ok, error), Value::Result(result)) => {
-            let (case, ty, payload) = match result {
-                Ok(payload) => ("ok", ok, payload),
-                Err(payload) => ("error", error, payload),
-            };
-            let payload = ty.as_ref().zip(payload.as_ref());
-            json!({ case: payload.map_or(Json::Null, |(ty, value)| plain(schema, ty, value)) })
-        }
-        (Type::Named(id), value) => named(schema, &schema.type_def(*id).kind, value),
-        _ => Json::Null,
-    }
-}
-
-fn named(schema: &Schema, kind: &TypeKind, value: &Value) -> Json {
-    match (kind, value) {
-        (TypeKind::Record(fields), Value::Record(values)) => {
-            let names = distinct(fields.iter().map(|field| field.name.as_str()), lower_camel);
-            let fields = names.into_iter().zip(fields.iter().zip(values));
-            let members: Map<_, _> =
-                fields.map(|(name, (field, value))| (name, plain(schema, &field.ty, value))).collect();
-            Json::Object(members)
-        }
-        (TypeKind::Variant(cases), Value::Variant(at, payload)) => {
-            let names = distinct(cases.iter().map(|case| case.name.as_str()), lower_camel);
-            let Some((name, case)) = names.into_iter().zip(cases).nth(*at as usize) else {
-                return Json::Null;
-            };
-            match case.ty.as_ref().zip(payload.as_ref()) {
-                Some((ty, value)) => Json::Object([(name, plain(schema, ty, value))].into_iter().collect()),
-                None => name.into(),
-            }
-        }
-        (TypeKind::Enum(cases), Value::Enum(at)) => {
-            cases.get(*at as usize).map_or(Json::Null, |case| case.name.as_str().into())
-        }
-        (TypeKind::Flags(flags), Value::Flags(set)) => {
-            let set = flags.iter().zip(0..).filter(|(_, bit)| set >> bit & 1 == 1);
-            set.map(|(flag, _)| Json::from(flag.name.as_str())).collect()
-        }
-        _ => Json::Null,
-    }
 }

@@ -31,6 +31,9 @@ pub(crate) struct Job<'p> {
     pub(crate) too_large: bool,
 }
 
+/// About what an error takes beside its texts and its path, in bytes.
+const ERROR_BYTES: usize = 512;
+
 /// A field at the root that failed although it must not be null.
 struct Fatal;
 
@@ -236,6 +239,7 @@ impl<'p> Job<'p> {
                 match written {
                     Ok(text) => return Ok(Some(text)),
                     Err(failure) => {
+                        log(&failure, self.invocation);
                         self.fail(&failure, Some(of), root.pos, &path);
                         let may_be_null = !matches!(of.ty, TypeRef::NonNull(_));
                         return if may_be_null { Ok(None) } else { Err(Fatal) };
@@ -287,13 +291,23 @@ impl<'p> Job<'p> {
     /// Tells of the failure of a field.
     pub(crate) fn fail(&mut self, failure: &Failure, of: Option<&Root>, at: Pos, path: &[Step<'_>]) {
         let id = self.invocation.request_id.as_str();
-        if failure.kind().status() >= 500 {
-            tracing::warn!(request_id = id, %failure, "a field of GraphQL failed");
-        }
         let declared = of.and_then(|of| {
-            let schema = &*self.page.model.plugins[of.plugin].schema;
-            schema.function(of.function).1.error.as_ref().map(|ty| (schema, ty))
+            let plugin = &self.page.model.plugins[of.plugin];
+            plugin.schema.function(of.function).1.error.as_ref().map(|ty| (&plugin.json, ty))
         });
+        // One value that is missing can be missed in very many places.
+        let error = failure.error().map_or(0, Value::footprint) as usize;
+        let bytes = ERROR_BYTES + failure.public().len() + error + size_of_val(path);
+        if failure.kind() != Kind::ResponseTooLarge
+            && let Err(error) = self.page.charge(bytes)
+        {
+            let was_told = self.too_large;
+            let failure = self.failure(error);
+            if !was_told {
+                self.errors.push(field_error(&failure, None, at, path, id));
+            }
+            return;
+        }
         self.errors.push(field_error(failure, declared, at, path, id));
     }
 
@@ -317,6 +331,13 @@ impl<'p> Job<'p> {
         }
         data.push(b'}');
         Outcome { data: Some(Some(data)), errors: self.errors }
+    }
+}
+
+/// Tells the log of a failure that is not the client's, once for all fields that it is the failure of.
+pub(crate) fn log(failure: &Failure, invocation: &Invocation) {
+    if failure.kind().status() >= 500 {
+        tracing::warn!(request_id = invocation.request_id.as_str(), %failure, "a field of GraphQL failed");
     }
 }
 

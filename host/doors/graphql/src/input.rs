@@ -3,7 +3,7 @@
 mod scalars;
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use async_graphql::Name;
@@ -14,6 +14,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use serde_json::{Map, Number, Value as Json};
 use wharf_call::{Field, Type, TypeKind, Value};
+use wharf_doors::json::key_text;
 
 use self::scalars::{float, signed, unsigned};
 use crate::model::Plugin;
@@ -364,15 +365,20 @@ impl<'a> Decoder<'a> {
         view: View<'a>,
     ) -> Result<Value, InputError> {
         let members = &plugin.names.wrapper(ty).members;
-        let entries = self.items(input, view).into_iter().enumerate().map(|(at, entry)| {
+        let mut known = HashSet::new();
+        let mut entry = |entry: Input<'a>| {
             let fields = self.object(Some(entry), members)?;
             let key = self.decode(plugin, key, fields[0]).map_err(|error| error.within("key"))?;
             let value = self.decode(plugin, value, fields[1]).map_err(|error| error.within("value"))?;
-            Ok((at, (key, value)))
-        });
-        let entries = entries
-            .enumerate()
-            .map(|(at, entry)| entry.map(|(_, entry)| entry).map_err(|error: InputError| error.at(at)));
+            let text = key_text(&key);
+            self.charge(text.len())?;
+            match known.insert(text) {
+                true => Ok((key, value)),
+                false => Err(InputError::new("is there twice.").within("key")),
+            }
+        };
+        let entries = self.items(input, view).into_iter().enumerate();
+        let entries = entries.map(|(at, of)| entry(of).map_err(|error| error.at(at)));
         entries.collect::<Result<_, _>>().map(Value::Map)
     }
 
@@ -380,6 +386,9 @@ impl<'a> Decoder<'a> {
         let mut set = 0;
         for (at, item) in self.items(input, view).into_iter().enumerate() {
             let flag = enum_value(names, &self.view(item)).map_err(|error| error.at(at))?;
+            if set & 1 << flag != 0 {
+                return Err(InputError::new("is there twice.").at(at));
+            }
             set |= 1 << flag;
         }
         Ok(Value::Flags(set))

@@ -28,11 +28,13 @@ mod model;
 mod naming;
 mod negotiate;
 mod output;
+mod overlap;
 mod plan;
 mod request;
 mod schema;
 mod socket;
 mod types;
+mod unique;
 
 #[cfg(test)]
 mod tests;

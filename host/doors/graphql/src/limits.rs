@@ -1,13 +1,16 @@
 //! What a document may cost, decided before anything else looks at it.
 //!
-//! Tokens are counted before the text is parsed, and fields before the document is validated: a fragment's cost is worked out
+//! Tokens are counted, and object literals looked through, before the text is parsed, and fields before the document is validated: a fragment's cost is worked out
 //! once, and counted wherever it is spread, so that documents which double with every fragment are refused in the time that
 //! it takes to read them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use async_graphql::parser::types::{Directive, ExecutableDocument, OperationType, Selection, SelectionSet};
+use async_graphql::parser::types::{
+    Directive, ExecutableDocument, Field, OperationType, Selection, SelectionSet,
+};
 use async_graphql::{Name, Pos, Positioned};
+use async_graphql_value::Value as Literal;
 
 use crate::config::GraphqlConfig;
 
@@ -17,6 +20,13 @@ pub(crate) const NESTING_MAX: usize = 64;
 /// How many lists may be within each other in introspection, as in graphql-js: `fields { type { fields { …`.
 const INTROSPECTION_LISTS_MAX: u32 = 2;
 
+/// How many times the fields of an operation all definitions of a document may have together. Validation looks at each with
+/// the fragments that it spreads, whether it is executed or not.
+const DOCUMENT_FIELDS: usize = 10;
+
+/// The most bytes of a name or a number. Errors quote the names around them.
+const WORD_BYTES_MAX: usize = 256;
+
 /// Why a document is refused.
 #[derive(Debug)]
 pub(crate) struct Refusal {
@@ -24,11 +34,16 @@ pub(crate) struct Refusal {
     pub(crate) at: Option<Pos>,
 }
 
-/// Counts tokens and nesting of a document's text.
+/// Counts tokens and nesting of a document's text. Fields that an object literal has twice are refused here, too (GraphQL,
+/// section 5.6.3): the parser keeps the last of them and says nothing.
 pub(crate) fn scan(text: &str, tokens_max: usize) -> Result<usize, Refusal> {
     let bytes = text.as_bytes();
-    let (mut at, mut tokens, mut nesting) = (0, 0_usize, 0_usize);
+    let (mut at, mut tokens) = (0, 0_usize);
+    let mut within: Vec<Bracket<'_>> = Vec::new();
+    // Where the last token is, if it is one that a field may be called by.
+    let mut name: Option<(usize, usize)> = None;
     while let Some(&byte) = bytes.get(at) {
+        let last = name;
         let length = match byte {
             b' ' | b'\t' | b'\n' | b'\r' | b',' | 0xef | 0xbb | 0xbf => {
                 at += 1;
@@ -43,8 +58,14 @@ pub(crate) fn scan(text: &str, tokens_max: usize) -> Result<usize, Refusal> {
             }
             b'"' => string(&bytes[at..]),
             b'{' | b'[' | b'(' => {
-                nesting += 1;
-                if nesting > NESTING_MAX {
+                within.push(match byte {
+                    b'{' if within.iter().any(|bracket| !matches!(bracket, Bracket::Selection)) => {
+                        Bracket::Object(HashSet::new())
+                    }
+                    b'{' => Bracket::Selection,
+                    _ => Bracket::Other,
+                });
+                if within.len() > NESTING_MAX {
                     return Err(refused(format!(
                         "The document nests brackets more than {NESTING_MAX} deep."
                     )));
@@ -52,15 +73,31 @@ pub(crate) fn scan(text: &str, tokens_max: usize) -> Result<usize, Refusal> {
                 1
             }
             b'}' | b']' | b')' => {
-                nesting = nesting.saturating_sub(1);
+                within.pop();
+                1
+            }
+            b':' => {
+                if let (Some(Bracket::Object(fields)), Some((from, to))) = (within.last_mut(), last)
+                    && !fields.insert(&text[from..to])
+                {
+                    let shown = &text[from..from + text[from..to].floor_char_boundary(64)];
+                    let text = format!("The field \"{shown}\" is twice in one object.");
+                    return Err(Refusal { text, at: Some(pos_of(bytes, from)) });
+                }
                 1
             }
             b'.' if bytes[at..].starts_with(b"...") => 3,
             byte if is_word(byte) => {
-                bytes[at..].iter().position(|&byte| !is_word(byte)).unwrap_or(bytes.len() - at)
+                let length = bytes[at..].iter().position(|&byte| !is_word(byte)).unwrap_or(bytes.len() - at);
+                if length > WORD_BYTES_MAX {
+                    let text = format!("A name or number is longer than {WORD_BYTES_MAX} bytes.");
+                    return Err(Refusal { text, at: Some(pos_of(bytes, at)) });
+                }
+                length
             }
             _ => 1,
         };
+        name = is_word(byte).then_some((at, at + length));
         at += length;
         tokens += 1;
         if tokens > tokens_max {
@@ -70,6 +107,24 @@ pub(crate) fn scan(text: &str, tokens_max: usize) -> Result<usize, Refusal> {
         }
     }
     Ok(tokens)
+}
+
+/// What the scanner is within.
+enum Bracket<'t> {
+    Selection,
+    /// The fields of an object literal, so far.
+    Object(HashSet<&'t str>),
+    Other,
+}
+
+/// Line and column of a byte, both from 1; a column is a character.
+fn pos_of(bytes: &[u8], at: usize) -> Pos {
+    let before = &bytes[..at];
+    let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    // Bytes that go on with a character are not one of their own.
+    let column = before[start..].iter().filter(|&&byte| byte & 0xc0 != 0x80).count() + 1;
+    Pos { line, column }
 }
 
 fn is_word(byte: u8) -> bool {
@@ -101,6 +156,8 @@ fn refused(text: impl Into<String>) -> Refusal {
 #[derive(Clone, Copy, Default)]
 struct Cost {
     fields: usize,
+    /// Where variables are used.
+    uses: usize,
     depth: usize,
     /// Fields that are not within another one.
     roots: usize,
@@ -116,6 +173,7 @@ impl Cost {
     fn beside(self, other: Cost) -> Cost {
         Cost {
             fields: self.fields.saturating_add(other.fields),
+            uses: self.uses.saturating_add(other.uses),
             depth: self.depth.max(other.depth),
             roots: self.roots.saturating_add(other.roots),
             nesting: self.nesting.max(other.nesting),
@@ -128,13 +186,16 @@ impl Cost {
 /// Refuses a document that costs more than it may, or whose fragments go in circles.
 pub(crate) fn check(document: &ExecutableDocument, config: &GraphqlConfig) -> Result<(), Refusal> {
     let mut meter = Meter { document, known: HashMap::new(), aliases: 0, directives: 0 };
+    let mut all = 0_usize;
     for name in document.fragments.keys() {
-        meter.fragment(name, None, 0)?;
+        let cost = meter.fragment(name, None, 0)?;
+        all = all.saturating_add(cost.fields).saturating_add(cost.uses);
     }
     let mut costs = Vec::new();
     for (_, operation) in document.operations.iter() {
         meter.directives(&operation.node.directives);
         let cost = meter.selections(&operation.node.selection_set, 0)?;
+        all = all.saturating_add(cost.fields).saturating_add(cost.uses);
         costs.push((operation.pos, operation.node.ty, cost));
     }
     let limits = [
@@ -167,7 +228,27 @@ pub(crate) fn check(document: &ExecutableDocument, config: &GraphqlConfig) -> Re
             return Err(Refusal { text, at: Some(pos) });
         }
     }
+    let all_max = config.complexity_max.saturating_mul(DOCUMENT_FIELDS);
+    if all > all_max {
+        return Err(refused(format!(
+            "The operations and fragments of the document have {all} fields and uses of variables together, and may have \
+             {all_max}."
+        )));
+    }
     Ok(())
+}
+
+/// How often the arguments of a field have a variable in them. Their nesting was bounded by [`scan`].
+fn used(field: &Field) -> usize {
+    fn within(value: &Literal) -> usize {
+        match value {
+            Literal::Variable(_) => 1,
+            Literal::List(items) => items.iter().map(within).sum(),
+            Literal::Object(fields) => fields.values().map(within).sum(),
+            _ => 0,
+        }
+    }
+    field.arguments.iter().map(|(_, value)| within(&value.node)).sum()
 }
 
 struct Meter<'d> {
@@ -199,7 +280,15 @@ impl<'d> Meter<'d> {
 
     fn selections(&mut self, set: &'d Positioned<SelectionSet>, level: usize) -> Result<Cost, Refusal> {
         let mut sum = Cost::default();
+        let too_deep = |at| {
+            let text = format!("Selections are nested more than {NESTING_MAX} deep.");
+            Refusal { text, at: Some(at) }
+        };
         for selection in &set.node.items {
+            // Before it is walked into: a chain of fragments is as long as the document.
+            if level + 1 > NESTING_MAX {
+                return Err(too_deep(selection.pos));
+            }
             let mut cost = match &selection.node {
                 Selection::Field(field) => {
                     self.directives(&field.node.directives);
@@ -212,6 +301,7 @@ impl<'d> Meter<'d> {
                     let is_root = matches!(field.node.name.node.as_str(), "__schema" | "__type");
                     Cost {
                         fields: inner.fields.saturating_add(1),
+                        uses: inner.uses.saturating_add(used(&field.node)),
                         depth: inner.depth + 1,
                         roots: 1,
                         nesting: inner.nesting,
@@ -229,10 +319,9 @@ impl<'d> Meter<'d> {
                 }
             };
             cost.nesting += 1;
-            // Both: a fragment that is known is as deep as it is, and one that is not is being walked through.
-            if level + 1 > NESTING_MAX || cost.nesting > NESTING_MAX {
-                let text = format!("Selections are nested more than {NESTING_MAX} deep.");
-                return Err(Refusal { text, at: Some(selection.pos) });
+            // A fragment that is known already is not walked into again, and is as deep as it is.
+            if cost.nesting > NESTING_MAX {
+                return Err(too_deep(selection.pos));
             }
             sum = sum.beside(cost);
         }

@@ -8,7 +8,7 @@ use indexmap::{IndexMap, IndexSet};
 use wharf_call::{Call, Door, Failure, FunctionId, Kind, Reply, Value};
 use wharf_doors::call::invoke;
 
-use crate::execute::Job;
+use crate::execute::{Job, log};
 use crate::links::Link;
 use crate::output::{Step, Wanted, Writer};
 
@@ -125,6 +125,7 @@ impl<'p> Job<'p> {
             match values {
                 Ok(values) => known.extend(batch.into_iter().zip(values.into_iter().map(Ok))),
                 Err(failure) => {
+                    log(&failure, self.invocation);
                     let failure = Arc::new(failure);
                     known.extend(batch.into_iter().map(|key| (key, Err(failure.clone()))));
                 }
@@ -194,6 +195,9 @@ impl<'p> Job<'p> {
             }
         }
         for (failure, path) in failed {
+            if self.too_large {
+                return;
+            }
             self.fail(&failure, None, want.pos, &path);
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_graphql::dynamic::TypeRef;
 use indexmap::IndexMap;
 use wharf_call::{FunctionId, Output, Schema, Service};
+use wharf_doors::json::Plan;
 use wharf_doors::names::{distinct, lower_camel, upper_camel};
 
 use crate::config::{GraphqlConfig, PluginOptions};
@@ -18,6 +19,8 @@ pub(crate) struct Plugin {
     pub(crate) service: Arc<dyn Service>,
     pub(crate) schema: Arc<Schema>,
     pub(crate) names: Names,
+    /// How the other doors write its values: its errors are written so here, too.
+    pub(crate) json: Plan,
 }
 
 /// Everything that can be asked for.
@@ -162,7 +165,8 @@ impl Model {
             };
             into.insert(name, root);
         }
-        self.plugins.push(Plugin { service: service.clone(), schema, names });
+        let json = Plan::new(&schema);
+        self.plugins.push(Plugin { service: service.clone(), schema, names, json });
     }
 
     fn queries_of(

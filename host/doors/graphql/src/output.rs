@@ -63,6 +63,14 @@ pub(crate) struct Writer<'w, 'p> {
     charged: usize,
 }
 
+impl Page<'_> {
+    /// Pays for `bytes` of the response, or of what it takes to make it.
+    pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), WriteError> {
+        self.bytes_left = self.bytes_left.checked_sub(bytes).ok_or(WriteError::TooLarge)?;
+        Ok(())
+    }
+}
+
 impl Text {
     pub(crate) fn of(json: String) -> Self {
         Text { bytes: json.into_bytes(), holes: Vec::new() }
@@ -253,6 +261,9 @@ impl<'w, 'p> Writer<'w, 'p> {
                     self.page.holes += 1;
                     self.text.holes.push((self.text.bytes.len(), hole));
                     let path = self.path.clone();
+                    // A hole is short in the text and long beside it.
+                    let beside = size_of::<Wanted<'_>>() + size_of_val(path.as_slice());
+                    self.page.charge(beside + key.footprint() as usize)?;
                     self.page.wanted.push(Wanted {
                         link: *link,
                         key: key.clone(),
@@ -281,7 +292,7 @@ impl<'w, 'p> Writer<'w, 'p> {
     /// Pays for what was written since the last time.
     fn charge(&mut self) -> Result<(), WriteError> {
         let written = self.text.bytes.len() - self.charged;
-        self.page.bytes_left = self.page.bytes_left.checked_sub(written).ok_or(WriteError::TooLarge)?;
+        self.page.charge(written)?;
         self.charged = self.text.bytes.len();
         Ok(())
     }

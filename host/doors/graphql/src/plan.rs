@@ -14,6 +14,7 @@ use wharf_call::{Type, TypeKind};
 use crate::input::{Decoder, Input};
 use crate::limits::Refusal;
 use crate::model::{Model, Plugin, Root, RootKind};
+use crate::overlap;
 use crate::schema::PLACEHOLDER;
 
 /// What an operation asks for.
@@ -283,17 +284,7 @@ fn has_directives(set: &SelectionSet) -> bool {
 /// The one field that a group stands for.
 fn merged<'d>(group: &Group<'d>) -> Result<&'d Positioned<Field>, Refusal> {
     let first = group[0];
-    for other in &group[1..] {
-        let same_args = first.node.arguments.len() == other.node.arguments.len()
-            && first.node.arguments.iter().all(|(name, value)| {
-                other.node.get_argument(&name.node).is_some_and(|other| other.node == value.node)
-            });
-        if first.node.name.node != other.node.name.node || !same_args {
-            let key = &first.node.response_key().node;
-            let text = format!("\"{key}\" stands for different fields: give one of them an alias.");
-            return Err(Refusal { text, at: Some(other.pos) });
-        }
-    }
+    group[1..].iter().try_for_each(|other| overlap::same(&first.node, other))?;
     Ok(first)
 }
 

@@ -6,10 +6,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value as Json};
 use wharf_call::{Failure, Kind};
 
-use crate::Core;
 use crate::document::Ready;
 use crate::door::REGISTERED_BYTES;
 use crate::errors::{BAD_USER_INPUT, request_error};
+use crate::{Core, unique};
 
 /// The parameters of a request (GraphQL over HTTP, section 5.1).
 #[derive(Debug, Default, PartialEq)]
@@ -51,11 +51,12 @@ impl GraphqlRequest {
     /// [`Kind::BadRequest`] when a parameter is not of its type.
     pub(crate) fn from_url(query: &str) -> Result<Self, Failure> {
         let mut request = GraphqlRequest::default();
-        let object = |name: &str, text: &str| match serde_json::from_str(text) {
+        let object = |name: &str, text: &str| match unique::parse(text.as_bytes()) {
             Ok(Json::Object(members)) => Ok(members),
             Ok(Json::Null) => Ok(Map::new()),
             _ if text.is_empty() => Ok(Map::new()),
-            _ => Err(bad(format!("\"{name}\" must be a JSON object."))),
+            Ok(_) => Err(bad(format!("\"{name}\" must be a JSON object."))),
+            Err(error) => Err(bad(format!("\"{name}\" {error}"))),
         };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {

@@ -14,10 +14,10 @@ use tokio::time::{Instant, timeout_at};
 use wharf_call::{Body, Deadline, Failure, Invocation};
 use wharf_doors::websocket::{self, Message, Socket};
 
-use crate::Core;
 use crate::errors::Outcome;
 use crate::model::RootKind;
 use crate::request::GraphqlRequest;
+use crate::{Core, unique};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
@@ -207,7 +207,8 @@ fn operate(core: Arc<Core>, request: GraphqlRequest, invocation: Invocation) -> 
 
 fn parse(message: Message) -> Result<Json, End> {
     let Message::Text(text) = message else { return Err(end(4400, "Messages are JSON in text")) };
-    let message: Json = serde_json::from_str(&text).map_err(|_| end(4400, "Invalid message: not JSON"))?;
+    let message =
+        unique::parse(text.as_bytes()).map_err(|error| end(4400, format!("The message {error}")))?;
     match message.get("type").and_then(Json::as_str) {
         Some(_) => Ok(message),
         None => Err(end(4400, "Invalid message: \"type\" is missing")),

@@ -27,7 +27,7 @@ pub use error::JsonError;
 pub use example::{example, example_args};
 pub use names::Names;
 pub use plan::Plan;
-pub use text::{is_scalar, is_textual, may_be_absent, parse_texts};
+pub use text::{is_canonical, is_scalar, is_textual, key_text, may_be_absent, parse_texts};
 
 #[cfg(test)]
 mod tests;

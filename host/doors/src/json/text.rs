@@ -29,8 +29,8 @@ pub(super) fn bytes_into(bytes: &[u8], out: &mut Vec<u8>) {
     out.truncate(start + written);
 }
 
-/// A number in its one spelling: no plus, no zeros in front.
-fn is_canonical(digits: &str) -> bool {
+/// Whether a whole number is in its one spelling: no plus, no zeros in front.
+pub fn is_canonical(digits: &str) -> bool {
     let digits = digits.strip_prefix('-').unwrap_or(digits);
     digits == "0" || digits.starts_with(|first: char| matches!(first, '1'..='9'))
 }
@@ -108,7 +108,7 @@ pub(super) fn key_from(ty: &Type, text: &str) -> Option<Value> {
 }
 
 /// The key of a map as the text of a member's name.
-pub(super) fn key_text(key: &Value) -> String {
+pub fn key_text(key: &Value) -> String {
     match key {
         Value::Bool(value) => value.to_string(),
         Value::Signed(n) => n.to_string(),

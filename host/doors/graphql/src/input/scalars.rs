@@ -2,13 +2,16 @@
 
 use serde_json::Number;
 use wharf_call::Value;
+use wharf_doors::json::is_canonical;
 
 use super::{InputError, View, expected};
 
 pub(super) fn signed(view: &View<'_>, min: i64, max: i64, or_text: bool) -> Result<Value, InputError> {
     let number = match view {
         View::Number(number) => number.as_i64().or_else(|| whole(number).map(|number| number as i64)),
-        View::Text(text) if or_text => text.parse().ok(),
+        View::Text(text) if or_text => {
+            Some(text).filter(|text| is_canonical(text)).and_then(|text| text.parse().ok())
+        }
         other => return Err(expected("a whole number", other)),
     };
     match number.filter(|number| (min..=max).contains(number)) {
@@ -22,7 +25,9 @@ pub(super) fn unsigned(view: &View<'_>, max: u64, or_text: bool) -> Result<Value
         View::Number(number) => number
             .as_u64()
             .or_else(|| whole(number).filter(|&number| number >= 0.0).map(|number| number as u64)),
-        View::Text(text) if or_text => text.parse().ok(),
+        View::Text(text) if or_text => {
+            Some(text).filter(|text| is_canonical(text)).and_then(|text| text.parse().ok())
+        }
         other => return Err(expected("a whole number", other)),
     };
     match number.filter(|&number| number <= max) {

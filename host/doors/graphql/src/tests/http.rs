@@ -53,6 +53,13 @@ async fn the_status_follows_the_media_type_that_the_client_accepts() {
         (None, r#"{"query":"query A { __typename }","operationName":"B"}"#, 400, response),
         // Not a request at all.
         (Some("application/json"), r#"{"query":"#, 400, plain),
+        (Some("application/json"), r#"{"query":"{ __typename }","query":"{ __typename }"}"#, 400, plain),
+        (
+            Some("application/json"),
+            r#"{"query":"{ __typename }","variables":{"a":{"b":1,"b":1}}}"#,
+            400,
+            plain,
+        ),
         (Some("application/json"), r#"{"qeury":"{ __typename }"}"#, 400, plain),
         (Some("application/json"), r#"{"query":{"a":1}}"#, 400, plain),
         (Some("application/json"), r#"{"query":7}"#, 400, plain),
@@ -106,6 +113,12 @@ async fn other_methods_types_and_mutations_over_get_are_refused() {
         ),
         (Method::GET, "/graphql?query=mutation%7Breset%7D", vec![], 405),
         (Method::GET, "/graphql?query=%7B__typename%7D&variables=x", vec![], 400),
+        (
+            Method::GET,
+            "/graphql?query=%7B__typename%7D&variables=%7B%22a%22%3A1%2C%22a%22%3A1%7D",
+            vec![],
+            400,
+        ),
         (Method::GET, "/graphql", vec![], 400),
         (Method::PUT, "/graphql", vec![JSON], 405),
         (Method::POST, "/graphql", vec![], 415),

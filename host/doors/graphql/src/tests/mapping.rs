@@ -68,6 +68,9 @@ async fn numbers() {
         ("18446744073709551615", unsigned(u64::MAX), json!("18446744073709551615")),
     ];
     cell(Type::U64, &[], "", &rows).await;
+    let says = "`echo.value` must be a whole number from 0 to 18446744073709551615.";
+    let rows = ["+1", "01", "-1", "1.0", " 1", "18446744073709551616", ""].map(|text| (json!(text), says));
+    refused(Type::U64, &[], "", &rows).await;
     let says = "`echo.value` must be a whole number from -128 to 127.";
     refused(Type::S8, &[], "", &[(json!(128), says), (json!(1.5), says), (json!(-129), says)]).await;
     refused(Type::S8, &[], "", &[(json!("1"), "`echo.value` must be a whole number, and is a string.")])
@@ -141,6 +144,9 @@ async fn lists_tuples_and_maps() {
     let rows = [("[{ key: \"a\", value: 1 }]", value, json!([{ "key": "a", "value": 1 }]))];
     let sdl = cell(map, &[], "{ key value }", &rows).await;
     assert!(sdl.contains("echo(value: [MapOfStringToU16EntryInput!]!): [MapOfStringToU16Entry!]!"), "{sdl}");
+    let map = Type::Map(Box::new(Type::String), Box::new(Type::U16));
+    let twice = json!([{ "key": "a", "value": 1 }, { "key": "b", "value": 1 }, { "key": "a", "value": 2 }]);
+    refused(map, &[], "{ key }", &[(twice, "`echo.value[2].key` is there twice.")]).await;
 }
 
 #[tokio::test]
@@ -215,6 +221,8 @@ async fn named_types() {
     ];
     let sdl = cell(id(1), &types, "", &rows).await;
     assert!(sdl.contains("echo(value: [Access!]!): [Access!]!"), "{sdl}");
+    let twice = json!(["ADMIN", "ADMIN"]);
+    refused(id(1), &types, "", &[(twice, "`echo.value[1]` is there twice.")]).await;
     let line = Value::Record(vec![unsigned(7), Value::Bool(true), Value::NONE]);
     let rows =
         [("{ foo1: true, quantity: 7 }", line.clone(), json!({ "a": 7, "foo1": true, "foo1_": null }))];

@@ -112,7 +112,14 @@ impl Random {
                 Value::List((0..*length).map(|_| self.value(schema, item)).collect())
             }
             Type::Map(key, value) => {
-                Value::Map((0..n % 3).map(|_| (self.value(schema, key), self.value(schema, value))).collect())
+                let mut entries: Vec<(Value, Value)> = Vec::new();
+                for _ in 0..n % 3 {
+                    let key = self.value(schema, key);
+                    if entries.iter().all(|(known, _)| *known != key) {
+                        entries.push((key, self.value(schema, value)));
+                    }
+                }
+                Value::Map(entries)
             }
             Type::Tuple(types) => Value::Tuple(types.iter().map(|ty| self.value(schema, ty)).collect()),
             Type::Option(inner) => Value::Option((n & 3 > 0).then(|| Box::new(self.value(schema, inner)))),
