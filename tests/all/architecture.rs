@@ -199,7 +199,8 @@ fn is_path(text: &str) -> bool {
 
 #[test]
 fn each_guest_is_used_by_a_test() {
-    let places = ["tests/all", "tests/components/zoo", "tests/bench/src", "host/engine/benches"];
+    let places =
+        ["tests/all", "tests/components/zoo", "tests/bench/src", "host/engine/benches", "host/engine/tests"];
     let tests: String = places.iter().map(|place| all_text_in(&Path::new(ROOT).join(place))).collect();
     assert!(!components::ALL.is_empty());
     for (name, _) in components::ALL {

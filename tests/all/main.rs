@@ -16,6 +16,7 @@ mod watch;
 
 mod foreign;
 mod serve;
+mod services;
 
 mod cache;
 mod compile;

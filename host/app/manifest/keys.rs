@@ -240,9 +240,9 @@ pub(super) const KEYS: &[Key] = keys! {
         "documents_only": Flag, "false", "Runs nothing but `documents`.";
     }
     "link" {
-        "field": Text, "required" e.g. "\"products/order.user-id\"", "The field that holds the key, as PLUGIN/TYPE.FIELD.";
-        "as": Text, "required" e.g. "\"user\"", "The name of the new field in GraphQL.";
-        "load": Text, "required" e.g. "\"users/accounts.load-users\"", "The function that takes a list of keys, as PLUGIN/INTERFACE.FUNCTION.";
+        "field": Text, "required" e.g. "\"notes/note.author-id\"", "The field that holds the key, as PLUGIN/TYPE.FIELD.";
+        "as": Text, "required" e.g. "\"author\"", "The name of the new field in GraphQL.";
+        "load": Text, "required" e.g. "\"notes/authors.load-authors\"", "The function that takes a list of keys, as PLUGIN/INTERFACE.FUNCTION.";
     }
     "route" {
         "path": Text, "required" e.g. "\"/notes/{id}\"", "Segments are literal, `{name}`, or a last `{*rest}`.";

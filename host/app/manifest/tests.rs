@@ -130,6 +130,7 @@ fn the_defaults_in_the_table_are_those_of_the_code() {
     assert_eq!((short.engine, short.memory_total, short.log), (long.engine, long.memory_total, long.log));
     assert_eq!(short.key_value, KeyValueEntry { quotas: BTreeMap::new(), ..long.key_value });
     assert_eq!(short.plugins["notes"].config, long.plugins["notes"].config);
+    assert_eq!((short.doors, short.graphql), (long.doors, long.graphql));
 }
 
 #[test]
@@ -157,6 +158,13 @@ fn both_ends_of_every_range_are_accepted_and_what_lies_beyond_is_not() {
         };
         let with = |number: u64| {
             let value = if unit.is_empty() { number.to_string() } else { format!("\"{number}{unit}\"") };
+            if is_list(key.section) {
+                let function = "path = \"/\"\nplugin = \"notes\"\nfunction = \"a.b\"";
+                return parse(&format!(
+                    "plugin.notes.component = \"n.wasm\"\n{SMALLEST}[[{}]]\n{function}\n{} = {value}\n",
+                    key.section, key.name
+                ));
+            }
             let path = format!("{}.{}", key.section.replace("NAME", "notes"), key.name);
             let of_pool = if key.name == "min" { "plugin.notes.pool.max = 10000\n" } else { "" };
             let others: String = ceilings

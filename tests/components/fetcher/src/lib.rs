@@ -2,7 +2,7 @@
 
 use outbound::{Order, name};
 use wasip3::http::types::{ErrorCode, Response as Received};
-use wasip3::wit_bindgen::{StreamResult, spawn};
+use wasip3::wit_bindgen::StreamResult;
 use wasip3::{wit_future, wit_stream};
 use wharf::{Body, Failure, IntoResponse, Request, Response, Result, StatusCode};
 
@@ -18,7 +18,8 @@ async fn fetch(request: Request) -> Result<Response> {
         "/upload" => {
             let (mut writer, reader) = wit_stream::new();
             let mut body = request.into_body();
-            spawn(async move {
+            // By the runtime whose task this is: that of `wasip3` would never run it.
+            wharf::background(async move {
                 while let Ok(Some(chunk)) = body.chunk().await {
                     if !writer.write_all(chunk.to_vec()).await.is_empty() {
                         break;

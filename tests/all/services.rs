@@ -1,0 +1,124 @@
+//! Services of the SDK in the real host, through the door of JSON: every way that a function can be called, and what a
+//! swap changes.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wharf_harness::{Host, Protocol, body, components, request, run, run_alone};
+
+use crate::host;
+
+const SERVICE: &str = "[plugin.it]\ncomponent = \"{{greeter-service}}\"\n";
+
+/// What a function answers, as its status and its lines of JSON.
+async fn call(host: &Host, function: &str, content_type: &str, sent: String) -> (u16, Vec<Value>) {
+    let mut asked = request("POST", &format!("/rpc/test:greeter@1/greetings/{function}"), body(sent));
+    asked.headers_mut().insert("content-type", content_type.parse().unwrap());
+    let answer = host.send(asked).await;
+    let lines =
+        answer.text().lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")));
+    (answer.status, lines.collect())
+}
+
+async fn ask(host: &Host, function: &str, args: Value) -> (u16, Vec<Value>) {
+    call(host, function, "application/json", args.to_string()).await
+}
+
+#[test]
+fn every_way_that_a_function_can_be_called_works() {
+    run(async {
+        let host = host(SERVICE).start().await;
+        let ann = json!({"person": {"name": "Ann"}, "tone": "plain"});
+        let (status, greeted) = ask(&host, "greet", ann).await;
+        assert_eq!(status, 200, "{greeted:?}");
+        assert!(greeted[0].as_str().unwrap().contains("Ann"));
+        let (status, refused) = ask(&host, "greet", json!({"person": {"name": ""}, "tone": "plain"})).await;
+        assert_eq!((status, &refused[0]["kind"]), (400, &json!("nameless")), "{refused:?}");
+        let letters: serde_json::Map<_, _> =
+            ('a'..='i').map(|letter| (letter.to_string(), json!(letter.to_string()))).collect();
+        assert_eq!(
+            ask(&host, "many", letters.into()).await.1[0],
+            json!(["a", "b", "c", "d", "e", "f", "g", "h", "i"])
+        );
+        // It waits for something of the host's.
+        assert_eq!(ask(&host, "wait", json!({"ms": 20})).await.0, 204);
+
+        let (_, lines) = ask(&host, "greet-all", json!({"names": ["Ann", "Bob"], "times": 2})).await;
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert_eq!(ask(&host, "count-down", json!({"from": 3})).await.1, [3, 2, 1].map(|n| json!(n)));
+        let lines = |first: Value, items: &[Value]| {
+            items.iter().fold(first.to_string(), |text, item| format!("{text}\n{item}"))
+        };
+        let arrivals = lines(json!({"tone": "plain"}), &[json!({"name": "Ann"}), json!({"name": "Bob"})]);
+        let (status, summary) = call(&host, "welcome", "application/jsonl", arrivals).await;
+        assert_eq!((status, &summary[0]["people"]), (200, &json!(2)), "{summary:?}");
+        let numbers = lines(json!({}), &[json!(1), json!(2), json!(39)]);
+        assert_eq!(call(&host, "sum", "application/jsonl", numbers).await.1, [json!("42")]);
+        let talk = lines(json!({}), &[json!("Ann"), json!("Bob")]);
+        let (_, said) = call(&host, "talk", "application/jsonl", talk).await;
+        assert_eq!(said.len(), 2, "{said:?}");
+        let numbered = lines(json!({}), &[json!("one"), json!("two")]);
+        assert_eq!(call(&host, "number", "application/jsonl", numbered).await.1.len(), 2);
+
+        // A trap is this call's alone.
+        assert_eq!(ask(&host, "count", json!({"fail": true})).await.0, 500);
+        assert_eq!(ask(&host, "hello", json!({})).await.0, 200);
+    });
+}
+
+#[test]
+fn a_swap_changes_code_and_schema_between_one_request_and_the_next() {
+    run_alone(Duration::from_secs(120), async {
+        let host = host(SERVICE).start().await;
+        let statuses = async |paths: [&str; 2]| {
+            let mut found = Vec::new();
+            for path in paths {
+                let mut asked = request("POST", path, body("{\"a\": 1, \"b\": 2}"));
+                asked.headers_mut().insert("content-type", "application/json".parse().unwrap());
+                found.push(host.send(asked).await.status);
+            }
+            found
+        };
+        let paths = ["/rpc/test:greeter@1/greetings/hello", "/rpc/test:streams@1/api/add"];
+        let etag = async || {
+            let answer = host.get("/openapi.json").await.expect(200);
+            answer.header("etag").unwrap().to_owned()
+        };
+        // Unknown parameters are refused: the function is there.
+        assert_eq!(statuses(paths).await, [400, 404]);
+        let before = etag().await;
+
+        // A stream in flight ends on the generation that it began on.
+        let mut client = host.connect(Protocol::Http1).await;
+        let mut asked = request("POST", "/rpc/test:greeter@1/greetings/wait", body("{\"ms\": 1500}"));
+        asked.headers_mut().insert("content-type", "application/json".parse().unwrap());
+        let in_flight = tokio::spawn(async move { client.answer(asked).await.status });
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        host.admin().put_file("it", components::STREAMS).await.expect(200);
+        assert_eq!(statuses(paths).await, [404, 200]);
+        assert_ne!(etag().await, before);
+        assert_eq!(in_flight.await.unwrap(), 204);
+
+        host.admin().rollback("it").await.expect(200);
+        assert_eq!(statuses(paths).await, [400, 404]);
+        assert_eq!(etag().await, before);
+    });
+}
+
+#[test]
+fn functions_that_do_not_go_together_are_refused_and_what_served_goes_on() {
+    run(async {
+        let both = format!("{SERVICE}[plugin.other]\ncomponent = \"{{{{streams}}}}\"\n");
+        let host = host(&both).start().await;
+        let refused = host.admin().put_file("other", components::GREETER_SERVICE).await;
+        assert_eq!(refused.status, 422, "{}", refused.text());
+        let told = refused.json();
+        assert_eq!(told["stage"], "contract");
+        let detail = told["detail"].as_str().unwrap();
+        assert!(detail.contains("\"it\"") && detail.contains("\"other\""), "{detail}");
+        assert_eq!(ask(&host, "hello", json!({})).await.0, 200);
+        let mut asked = request("POST", "/rpc/test:streams@1/api/add", body("{\"a\": 1, \"b\": 2}"));
+        asked.headers_mut().insert("content-type", "application/json".parse().unwrap());
+        assert_eq!(host.send(asked).await.expect(200).text(), "3");
+    });
+}
