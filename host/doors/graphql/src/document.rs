@@ -16,7 +16,7 @@ use crate::input::{Decoder, Input, Variables};
 use crate::limits::{self, Refusal};
 use crate::plan::{Plan, Planner, RootSource, is_conditional};
 use crate::types::DefKind;
-use crate::{Core, overlap};
+use crate::{Core, overlap, positions};
 
 /// A document that is valid.
 pub(crate) struct Document {
@@ -85,6 +85,7 @@ impl Core {
             let errors = errors.iter().take(20);
             return Err(errors.map(|error| server_error(error, VALIDATION_FAILED, request_id)).collect());
         }
+        positions::check(&self.model, &parsed).map_err(|refusal| refuse(refusal, VALIDATION_FAILED))?;
         let document = self.prepare(parsed).map_err(|refusal| refuse(refusal, VALIDATION_FAILED))?;
         let document = Arc::new(document);
         self.documents.lock().insert(text.to_owned(), document.clone(), tokens);

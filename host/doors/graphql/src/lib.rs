@@ -30,6 +30,7 @@ mod negotiate;
 mod output;
 mod overlap;
 mod plan;
+mod positions;
 mod request;
 mod schema;
 mod socket;
