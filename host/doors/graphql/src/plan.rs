@@ -99,7 +99,10 @@ impl<'d> Planner<'d> {
             let field = merged(&group)?;
             let name = field.node.name.node.as_str();
             let source = match (name, known.get(name)) {
-                ("__typename", _) => RootSource::Typename(type_name),
+                ("__typename", _) => {
+                    leaf(field)?;
+                    RootSource::Typename(type_name)
+                }
                 ("__schema" | "__type", _) if !self.introspection => {
                     let text = "Introspection is switched off here.".to_owned();
                     return Err(Refusal { text, at: Some(field.pos) });
@@ -188,6 +191,7 @@ impl<'d> Planner<'d> {
             let field = merged(&group)?;
             let name = field.node.name.node.as_str();
             let source = if name == "__typename" {
+                leaf(field)?;
                 Source::Typename(names[0].to_owned())
             } else if let Some(at) = members.iter().position(|member| member == name) {
                 Source::Member(at, member(at, &group)?)
@@ -286,6 +290,17 @@ fn merged<'d>(group: &Group<'d>) -> Result<&'d Positioned<Field>, Refusal> {
     let first = group[0];
     group[1..].iter().try_for_each(|other| overlap::same(&first.node, other))?;
     Ok(first)
+}
+
+/// A name of a type has no fields. The library looks at those of all other leaves.
+fn leaf(field: &Positioned<Field>) -> Result<(), Refusal> {
+    match field.node.selection_set.node.items.is_empty() {
+        true => Ok(()),
+        false => {
+            let text = "\"__typename\" has no fields: leave out what is in its braces.".to_owned();
+            Err(Refusal { text, at: Some(field.pos) })
+        }
+    }
 }
 
 fn unknown(field: &Positioned<Field>, ty: &str) -> Refusal {
