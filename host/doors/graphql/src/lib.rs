@@ -12,6 +12,7 @@
 //! What this crate deliberately does not do: routing, authentication, limits of the connection (the gateway's), running plugins
 //! (the engine's). Start with [`GraphqlDoor`], then `model`, `document`, `execute`.
 
+mod alike;
 mod cache;
 mod config;
 mod document;

@@ -11,6 +11,7 @@ use async_graphql_value::Value as Literal;
 use indexmap::IndexMap;
 use wharf_call::{Type, TypeKind};
 
+use crate::alike;
 use crate::input::{Decoder, Input};
 use crate::limits::Refusal;
 use crate::model::{Model, Plugin, Root, RootKind};
@@ -55,6 +56,7 @@ pub(crate) enum Shape {
 #[derive(Debug)]
 pub(crate) struct FieldPlan {
     pub(crate) key: String,
+    pub(crate) name: String,
     pub(crate) pos: Pos,
     pub(crate) source: Source,
 }
@@ -171,7 +173,11 @@ impl<'d> Planner<'d> {
                 };
                 self.fields(&[object, name], std::slice::from_ref(member_name), group, &member)
             });
-        cases.collect::<Result<_, _>>().map(Shape::Union)
+        let cases = cases.collect::<Result<Vec<_>, _>>()?;
+        let of = names.cases.iter().zip(&cases);
+        let all = of.flat_map(|(object, fields)| fields.iter().map(|field| (object.as_str(), field)));
+        alike::check(self.model, all.collect())?;
+        Ok(Shape::Union(cases))
     }
 
     /// The fields that `group` asks of the object `names[0]`, which is one of the union that is named after it.
@@ -201,7 +207,7 @@ impl<'d> Planner<'d> {
             } else {
                 return Err(unknown(field, names[0]));
             };
-            Ok(FieldPlan { key: key.to_owned(), pos: field.pos, source })
+            Ok(FieldPlan { key: key.to_owned(), name: name.to_owned(), pos: field.pos, source })
         });
         fields.collect()
     }

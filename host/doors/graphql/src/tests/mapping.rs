@@ -277,6 +277,41 @@ async fn named_types() {
 }
 
 #[tokio::test]
+async fn one_key_has_one_type_in_all_cases() {
+    let shape = def(
+        "shape",
+        TypeKind::Variant(cases(&[
+            ("circle", Some(Type::F64)),
+            ("square", Some(Type::F64)),
+            ("label", Some(Type::String)),
+            ("a", Some(id(1))),
+            ("b", Some(id(2))),
+        ])),
+    );
+    let a = def("point", TypeKind::Record(vec![field("x", Type::U8), field("y", Type::U8)]));
+    let b = def("text", TypeKind::Record(vec![field("x", Type::U8), field("y", Type::String)]));
+    let (_, door) = echo(&list(id(0)), vec![shape, a, b]);
+    let ask =
+        async |cases: &str| ask(&door, &format!("{{ echo(value: [{{ circle: 1 }}]) {{ {cases} }} }}")).await;
+    for same in [
+        "... on ShapeCircle { v: circle } ... on ShapeSquare { v: square }",
+        "... on ShapeA { v: a { x } } ... on ShapeB { v: b { x t: y } }",
+    ] {
+        let got = ask(same).await;
+        assert_eq!(got.get("errors"), None, "{got}");
+    }
+    for (differ, key) in [
+        ("... on ShapeCircle { v: circle } ... on ShapeLabel { v: label }", "v"),
+        ("... on ShapeCircle { v: circle } ... on ShapeLabel { v: __typename }", "v"),
+        ("... on ShapeCircle { v: circle } ... on ShapeA { v: a { x } }", "v"),
+        ("... on ShapeA { v: a { y } } ... on ShapeB { v: b { y } }", "y"),
+    ] {
+        let says = format!("\"{key}\" is of different types in different cases: give one of them an alias.");
+        assert_eq!(first_error(&ask(differ).await), says, "{differ}");
+    }
+}
+
+#[tokio::test]
 async fn variables_stand_where_their_types_allow_it() {
     let shape = def("shape", TypeKind::Variant(cases(&[("circle", Some(Type::F64)), ("empty", None)])));
     let entry =
