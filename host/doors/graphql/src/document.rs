@@ -16,7 +16,7 @@ use crate::input::{Decoder, Input, Variables};
 use crate::limits::{self, Refusal};
 use crate::plan::{Plan, Planner, RootSource, is_conditional};
 use crate::types::DefKind;
-use crate::{Core, overlap};
+use crate::{Core, overlap, positions};
 
 /// A document that is valid.
 pub(crate) struct Document {
@@ -81,10 +81,12 @@ impl Core {
         self.check_variable_types(&parsed).map_err(|refusal| refuse(refusal, VALIDATION_FAILED))?;
         let errors = self.schemas.validate(&parsed).await;
         if !errors.is_empty() {
-            // One document can have as many errors as it has tokens.
-            let errors = errors.iter().take(20);
+            // One document can have as many errors as it has tokens, and the library finds some of them twice.
+            let is_new = |at: usize| !errors[..at].contains(&errors[at]);
+            let errors = (0..errors.len()).filter(|&at| is_new(at)).map(|at| &errors[at]).take(20);
             return Err(errors.map(|error| server_error(error, VALIDATION_FAILED, request_id)).collect());
         }
+        positions::check(&self.model, &parsed).map_err(|refusal| refuse(refusal, VALIDATION_FAILED))?;
         let document = self.prepare(parsed).map_err(|refusal| refuse(refusal, VALIDATION_FAILED))?;
         let document = Arc::new(document);
         self.documents.lock().insert(text.to_owned(), document.clone(), tokens);

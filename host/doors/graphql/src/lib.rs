@@ -12,6 +12,7 @@
 //! What this crate deliberately does not do: routing, authentication, limits of the connection (the gateway's), running plugins
 //! (the engine's). Start with [`GraphqlDoor`], then `model`, `document`, `execute`.
 
+mod alike;
 mod cache;
 mod config;
 mod document;
@@ -30,6 +31,7 @@ mod negotiate;
 mod output;
 mod overlap;
 mod plan;
+mod positions;
 mod request;
 mod schema;
 mod socket;

@@ -63,6 +63,10 @@ impl<'d> Seen<'d> {
 /// Refuses `other` where it is not the field that `first` is, with the same arguments.
 pub(crate) fn same(first: &Field, other: &Positioned<Field>) -> Result<(), Refusal> {
     let of = &other.node;
+    if std::ptr::eq(first, of) {
+        // That an argument is there twice is told in its own words.
+        return Ok(());
+    }
     let same_args = first.arguments.len() == of.arguments.len()
         && first
             .arguments

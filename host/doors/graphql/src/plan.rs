@@ -11,6 +11,7 @@ use async_graphql_value::Value as Literal;
 use indexmap::IndexMap;
 use wharf_call::{Type, TypeKind};
 
+use crate::alike;
 use crate::input::{Decoder, Input};
 use crate::limits::Refusal;
 use crate::model::{Model, Plugin, Root, RootKind};
@@ -55,6 +56,7 @@ pub(crate) enum Shape {
 #[derive(Debug)]
 pub(crate) struct FieldPlan {
     pub(crate) key: String,
+    pub(crate) name: String,
     pub(crate) pos: Pos,
     pub(crate) source: Source,
 }
@@ -99,7 +101,10 @@ impl<'d> Planner<'d> {
             let field = merged(&group)?;
             let name = field.node.name.node.as_str();
             let source = match (name, known.get(name)) {
-                ("__typename", _) => RootSource::Typename(type_name),
+                ("__typename", _) => {
+                    leaf(field)?;
+                    RootSource::Typename(type_name)
+                }
                 ("__schema" | "__type", _) if !self.introspection => {
                     let text = "Introspection is switched off here.".to_owned();
                     return Err(Refusal { text, at: Some(field.pos) });
@@ -168,7 +173,11 @@ impl<'d> Planner<'d> {
                 };
                 self.fields(&[object, name], std::slice::from_ref(member_name), group, &member)
             });
-        cases.collect::<Result<_, _>>().map(Shape::Union)
+        let cases = cases.collect::<Result<Vec<_>, _>>()?;
+        let of = names.cases.iter().zip(&cases);
+        let all = of.flat_map(|(object, fields)| fields.iter().map(|field| (object.as_str(), field)));
+        alike::check(self.model, all.collect())?;
+        Ok(Shape::Union(cases))
     }
 
     /// The fields that `group` asks of the object `names[0]`, which is one of the union that is named after it.
@@ -188,6 +197,7 @@ impl<'d> Planner<'d> {
             let field = merged(&group)?;
             let name = field.node.name.node.as_str();
             let source = if name == "__typename" {
+                leaf(field)?;
                 Source::Typename(names[0].to_owned())
             } else if let Some(at) = members.iter().position(|member| member == name) {
                 Source::Member(at, member(at, &group)?)
@@ -197,7 +207,7 @@ impl<'d> Planner<'d> {
             } else {
                 return Err(unknown(field, names[0]));
             };
-            Ok(FieldPlan { key: key.to_owned(), pos: field.pos, source })
+            Ok(FieldPlan { key: key.to_owned(), name: name.to_owned(), pos: field.pos, source })
         });
         fields.collect()
     }
@@ -286,6 +296,17 @@ fn merged<'d>(group: &Group<'d>) -> Result<&'d Positioned<Field>, Refusal> {
     let first = group[0];
     group[1..].iter().try_for_each(|other| overlap::same(&first.node, other))?;
     Ok(first)
+}
+
+/// A name of a type has no fields. The library looks at those of all other leaves.
+fn leaf(field: &Positioned<Field>) -> Result<(), Refusal> {
+    match field.node.selection_set.node.items.is_empty() {
+        true => Ok(()),
+        false => {
+            let text = "\"__typename\" has no fields: leave out what is in its braces.".to_owned();
+            Err(Refusal { text, at: Some(field.pos) })
+        }
+    }
 }
 
 fn unknown(field: &Positioned<Field>, ty: &str) -> Refusal {

@@ -38,6 +38,24 @@ async fn deep_nesting_of_fields_lists_and_objects() {
 }
 
 #[tokio::test]
+async fn nesting_up_to_the_bound_is_walked_through() {
+    let deep = |open: &str, close: &str, n: usize| format!("{}{}", open.repeat(n), close.repeat(n));
+    refused(format!("{{hello(name:{})}}", deep("[", "]", 60)), "Invalid value").await;
+    refused(
+        format!("{{hello(name:{})}}", deep("[{a:", "1}]", 30).replace("1}", "}").replace(":}", ":1}")),
+        "Invalid value",
+    )
+    .await;
+    refused(format!("query($a:[String]={}){{hello(name:$a)}}", deep("[", "]", 60)), "").await;
+    refused(
+        format!("query($a:{}String{}){{hello(name:$a)}}", "[".repeat(60), "]".repeat(60)),
+        "is used where String",
+    )
+    .await;
+    refused(format!("{{{}nothing{}}}", "...{".repeat(60), "}".repeat(60)), "Unknown field").await;
+}
+
+#[tokio::test]
 async fn deep_json_in_variables() {
     let door = door(&[things()], &[], GraphqlConfig::default()).unwrap();
     let body = format!(r#"{{"query":"{{hello}}","variables":{{"a":{}"#, "[".repeat(100_000));

@@ -188,6 +188,11 @@ async fn a_field_that_is_repeated_is_called_once_and_merged() {
     assert_eq!(got["data"], json!({ "get": { "id": 1, "name": "got", "n": "got" } }));
     let got = ask(&door, "{ get(id: 1) { x: id } ... { get(id: 1) { x: name } } }").await;
     assert_eq!(first_error(&got), "\"x\" stands for different fields: give one of them an alias.");
+    let got = ask(&door, "{ get(id: 1, id: 2) { id } }").await;
+    assert_eq!(first_error(&got), "There can only be one argument named \"id\"");
+    for query in ["{ __typename { x } }", "{ get(id: 1) { __typename { x } } }"] {
+        assert!(first_error(&ask(&door, query).await).starts_with("\"__typename\" has no fields"));
+    }
 }
 
 #[tokio::test]

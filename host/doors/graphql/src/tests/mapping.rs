@@ -277,6 +277,93 @@ async fn named_types() {
 }
 
 #[tokio::test]
+async fn one_key_has_one_type_in_all_cases() {
+    let shape = def(
+        "shape",
+        TypeKind::Variant(cases(&[
+            ("circle", Some(Type::F64)),
+            ("square", Some(Type::F64)),
+            ("label", Some(Type::String)),
+            ("a", Some(id(1))),
+            ("b", Some(id(2))),
+        ])),
+    );
+    let a = def("point", TypeKind::Record(vec![field("x", Type::U8), field("y", Type::U8)]));
+    let b = def("text", TypeKind::Record(vec![field("x", Type::U8), field("y", Type::String)]));
+    let (_, door) = echo(&list(id(0)), vec![shape, a, b]);
+    let ask =
+        async |cases: &str| ask(&door, &format!("{{ echo(value: [{{ circle: 1 }}]) {{ {cases} }} }}")).await;
+    for same in [
+        "... on ShapeCircle { v: circle } ... on ShapeSquare { v: square }",
+        "... on ShapeA { v: a { x } } ... on ShapeB { v: b { x t: y } }",
+    ] {
+        let got = ask(same).await;
+        assert_eq!(got.get("errors"), None, "{got}");
+    }
+    for (differ, key) in [
+        ("... on ShapeCircle { v: circle } ... on ShapeLabel { v: label }", "v"),
+        ("... on ShapeCircle { v: circle } ... on ShapeLabel { v: __typename }", "v"),
+        ("... on ShapeCircle { v: circle } ... on ShapeA { v: a { x } }", "v"),
+        ("... on ShapeA { v: a { y } } ... on ShapeB { v: b { y } }", "y"),
+    ] {
+        let says = format!("\"{key}\" is of different types in different cases: give one of them an alias.");
+        assert_eq!(first_error(&ask(differ).await), says, "{differ}");
+    }
+}
+
+#[tokio::test]
+async fn variables_stand_where_their_types_allow_it() {
+    let shape = def("shape", TypeKind::Variant(cases(&[("circle", Some(Type::F64)), ("empty", None)])));
+    let entry =
+        def("entry", TypeKind::Record(vec![field("ids", list(Type::U32)), field("shape", option(id(0)))]));
+    let (_, door) = echo(&option(list(id(1))), vec![shape, entry]);
+    let allowed = [
+        ("[EntryInput!]!", "$v"),
+        ("[EntryInput!]", "$v"),
+        ("EntryInput!", "[$v]"),
+        ("EntryInput = { ids: [] }", "[$v]"),
+        ("[UInt32!]!", "{ ids: $v }"),
+        ("UInt32!", "{ ids: [1, $v] }"),
+        ("UInt32! = 1", "{ ids: [1, $v] }"),
+        ("ShapeInput", "{ ids: [], shape: $v }"),
+        ("Float64!", "{ ids: [], shape: { circle: $v } }"),
+        (
+            "Boolean = true",
+            "{ ids: [], shape: { empty: true } }) @skip(if: $v) { __typename } e: echo(value: []",
+        ),
+    ];
+    let refused = [
+        ("[EntryInput]", "$v", "[EntryInput!]"),
+        ("EntryInput", "$v", "[EntryInput!]"),
+        ("EntryInput", "[$v]", "EntryInput!"),
+        ("EntryInput = null", "[$v]", "EntryInput!"),
+        ("UInt32!", "{ ids: $v }", "[UInt32!]!"),
+        ("Int!", "{ ids: [1, $v] }", "UInt32!"),
+        ("[UInt32!]!", "{ ids: [1, $v] }", "UInt32!"),
+        ("Float64", "{ ids: [], shape: { circle: $v } }", "Float64!"),
+        ("Boolean", "[]) @skip(if: $v) { __typename } e: echo(value: []", "Boolean!"),
+    ];
+    let ask = async |ty: &str, value: &str| {
+        let query = format!(
+            "query($v: {ty}) {{ ... {{ ...F }} }} fragment F on Query {{ echo(value: {value}) {{ ids }} }}"
+        );
+        ask(&door, &query).await
+    };
+    for (ty, value) in allowed {
+        let got = ask(ty, value).await;
+        let code = got["errors"][0]["extensions"]["code"].as_str();
+        assert!(matches!(code, None | Some("BAD_USER_INPUT")), "{ty} {value}: {got}");
+    }
+    for (ty, value, expected) in refused {
+        let got = ask(ty, value).await;
+        let of = ty.split(" = ").next().unwrap();
+        let says = format!("The variable `$v` of type {of} is used where {expected} is expected.");
+        assert_eq!(first_error(&got), says, "{ty} {value}");
+        assert_eq!(got["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED");
+    }
+}
+
+#[tokio::test]
 async fn variables_stand_anywhere_and_their_defaults_where_they_are_not_given() {
     let (fake, door) = echo(&list(option(Type::String)), vec![]);
     let query = "query($a: String, $b: String = \"b\", $c: [String] = [\"c\"]) { echo(value: [$a, $b]) c: echo(value: $c) }";
