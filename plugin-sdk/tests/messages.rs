@@ -6,24 +6,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-/// Where Cargo has put this test, and next to it what it was built with.
-fn build_dir() -> PathBuf {
-    let exe = std::env::current_exe().expect("the test has a path");
-    exe.parent().expect("it is in a folder").to_owned()
-}
-
-/// The library that was built last: of several, it is the one that this test was built with.
-fn sdk(deps: &Path) -> PathBuf {
+/// Of several libraries, as of other features, the one that this test was linked with: the last that was there by then.
+fn sdk(deps: &Path, linked: SystemTime) -> PathBuf {
     let entries =
         fs::read_dir(deps).expect("the folder of the test").map(|entry| entry.expect("an entry").path());
     let libraries = entries.filter(|path| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         name.starts_with("libwharf_sdk-") && name.ends_with(".rlib")
     });
-    let built = |path: &PathBuf| {
-        fs::metadata(path).and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
-    };
-    libraries.max_by_key(built).expect("the SDK was built")
+    let libraries = libraries.filter(|path| written(path) <= linked);
+    libraries.max_by_key(|path| written(path)).expect("the SDK was built")
+}
+
+fn written(path: &Path) -> SystemTime {
+    fs::metadata(path).and_then(|data| data.modified()).expect("a file has a time")
 }
 
 fn compile(case: &Path, deps: &Path, sdk: &Path) -> (bool, String) {
@@ -49,8 +45,10 @@ fn compile(case: &Path, deps: &Path, sdk: &Path) -> (bool, String) {
 
 #[test]
 fn the_compiler_names_each_mistake_and_what_to_write() {
-    let deps = build_dir();
-    let sdk = sdk(&deps);
+    let exe = std::env::current_exe().expect("the test has a path");
+    // Cargo has put it beside what it was built with.
+    let deps = exe.parent().expect("it is in a folder");
+    let sdk = sdk(deps, written(&exe));
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages");
     let mut tried = 0;
     for entry in fs::read_dir(cases).expect("the cases") {
@@ -58,7 +56,7 @@ fn the_compiler_names_each_mistake_and_what_to_write() {
         let source = fs::read_to_string(&case).expect("a case");
         let wanted: Vec<_> =
             source.lines().filter_map(|line| line.split_once("//~ ")).map(|(_, text)| text).collect();
-        let (compiled, said) = compile(&case, &deps, &sdk);
+        let (compiled, said) = compile(&case, deps, &sdk);
         let name = case.file_name().unwrap_or_default().display();
         if wanted.is_empty() {
             assert!(compiled, "{name} has no mistake:\n{said}");

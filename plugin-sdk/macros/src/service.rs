@@ -28,15 +28,15 @@ pub(crate) fn of_impl(wharf: &Tokens, implementation: &ItemImpl) -> Result<Token
                 type Service = #ty;
 
                 async fn start() -> #wharf::Result<#ty> {
-                    (&&&#private::How::<#ty>::new()).start().await
+                    (&&&#private::How::<#ty>::new()).make().await
                 }
 
                 async fn health(service: &'static #ty) -> #wharf::Result<()> {
-                    (&&&#private::How::<#ty>::new()).health(service).await
+                    (&&&#private::How::<#ty>::new()).ask(service).await
                 }
 
                 async fn stop(service: &'static #ty) {
-                    (&&&#private::How::<#ty>::new()).stop(service).await;
+                    (&&&#private::How::<#ty>::new()).end(service).await;
                 }
             }
         };

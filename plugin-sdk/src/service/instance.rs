@@ -49,7 +49,8 @@ pub trait Lifecycle: Sized + 'static {
 #[diagnostic::on_unimplemented(
     message = "nothing in this crate serves the interface `{Self}`",
     label = "the WIT says that it is exported",
-    note = "write `#[wharf::service] impl …::Service for YourType`, with the functions of the interface"
+    note = "write `#[wharf::service] impl …::Service for YourType`, where … is the module of the interface, with its \
+            functions"
 )]
 pub trait Serves: 'static {
     /// The type.
@@ -144,7 +145,8 @@ pub async fn stop() {
 
 /// How a type is started, for the code that `#[wharf::service]` writes: by its [`Lifecycle`], else by its
 /// [`Default`], else as the [`Handler`] that it is. The code knows the type and not its traits, so the compiler
-/// chooses, by the number of references that a method's receiver needs.
+/// chooses, by the number of references that a method's receiver needs. The methods have other names than the hooks:
+/// for a type that has none of the three, the compiler would propose those.
 pub struct How<T>(PhantomData<T>);
 
 impl<T> How<T> {
@@ -165,23 +167,23 @@ impl<T> fmt::Debug for How<T> {
 #[allow(async_fn_in_trait, reason = "components have one thread")]
 pub trait ByLifecycle<T> {
     /// Makes one.
-    async fn start(&self) -> Result<T>;
+    async fn make(&self) -> Result<T>;
     /// Asks it.
-    async fn health(&self, service: &'static T) -> Result<()>;
+    async fn ask(&self, service: &'static T) -> Result<()>;
     /// Ends it.
-    async fn stop(&self, service: &'static T);
+    async fn end(&self, service: &'static T);
 }
 
 impl<T: Lifecycle> ByLifecycle<T> for &&How<T> {
-    async fn start(&self) -> Result<T> {
+    async fn make(&self) -> Result<T> {
         T::start().await
     }
 
-    async fn health(&self, service: &'static T) -> Result<()> {
+    async fn ask(&self, service: &'static T) -> Result<()> {
         service.health().await
     }
 
-    async fn stop(&self, service: &'static T) {
+    async fn end(&self, service: &'static T) {
         service.stop().await;
     }
 }
@@ -190,17 +192,17 @@ impl<T: Lifecycle> ByLifecycle<T> for &&How<T> {
 #[allow(async_fn_in_trait, reason = "components have one thread")]
 pub trait ByDefault<T> {
     /// Makes one.
-    async fn start(&self) -> Result<T>;
+    async fn make(&self) -> Result<T>;
     /// Is well.
-    async fn health(&self, _: &'static T) -> Result<()> {
+    async fn ask(&self, _: &'static T) -> Result<()> {
         Ok(())
     }
     /// Does nothing.
-    async fn stop(&self, _: &'static T) {}
+    async fn end(&self, _: &'static T) {}
 }
 
 impl<T: Default> ByDefault<T> for &How<T> {
-    async fn start(&self) -> Result<T> {
+    async fn make(&self) -> Result<T> {
         Ok(T::default())
     }
 }
@@ -209,17 +211,17 @@ impl<T: Default> ByDefault<T> for &How<T> {
 #[allow(async_fn_in_trait, reason = "components have one thread")]
 pub trait ByHandler<T> {
     /// Says what is wrong.
-    async fn start(&self) -> Result<T>;
+    async fn make(&self) -> Result<T>;
     /// Is well.
-    async fn health(&self, _: &'static T) -> Result<()> {
+    async fn ask(&self, _: &'static T) -> Result<()> {
         Ok(())
     }
     /// Does nothing.
-    async fn stop(&self, _: &'static T) {}
+    async fn end(&self, _: &'static T) {}
 }
 
 impl<T: Handler> ByHandler<T> for How<T> {
-    async fn start(&self) -> Result<T> {
+    async fn make(&self) -> Result<T> {
         Err(Failure::internal("internal error").with_details(
             "a service that is a handler, too, is started as one: write `wharf::wit!(…, handler)`",
         ))

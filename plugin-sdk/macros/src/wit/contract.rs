@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use wit_bindgen_core::wit_parser::{
     Docs, InterfaceId, PackageId, PackageName, Resolve, SourceMap, Type, TypeDefKind, TypeOwner, WorldId,
     WorldItem, WorldKey,
@@ -17,6 +17,8 @@ const PLUGIN: [(&str, &str); 2] = [
     ("types.wit", include_str!("../../../../wit/types.wit")),
     ("lifecycle.wit", include_str!("../../../../wit/lifecycle.wit")),
 ];
+/// The types of both, which the SDK has.
+pub(crate) const TYPES: &str = "wharf:plugin/types@0.1.0";
 const LIFECYCLE: &str = "wharf:plugin/lifecycle@0.1.0";
 const HANDLER: &str = "wharf:plugin/handler@0.1.0";
 
@@ -39,18 +41,9 @@ pub(crate) struct Contract {
 impl Contract {
     pub(crate) fn read(arguments: &Arguments) -> Result<Self> {
         let mut resolve = Resolve::default();
-        let (main, files) = match &arguments.source {
-            Source::Inline(text) => (resolve.push_str("wit!", &text.value())?, Vec::new()),
-            Source::Path(path) => {
-                let root =
-                    std::env::var("CARGO_MANIFEST_DIR").context("Cargo did not say where the crate is")?;
-                let path = Path::new(&root).join(path);
-                let (main, sources) = resolve
-                    .push_path(&path)
-                    .with_context(|| format!("the WIT is looked for in {}", path.display()))?;
-                (main, sources.paths().map(Path::to_owned).collect())
-            }
-        };
+        // With the file, the line and what stands there.
+        let (main, files) =
+            push(&mut resolve, &arguments.source).map_err(|error| anyhow!(resolve.render_error(&error)))?;
         let own = own_world(&resolve, main, arguments)?;
         let world = add_world(&mut resolve, main, own, !arguments.handler)?;
         let mut contract = Contract {
@@ -66,6 +59,12 @@ impl Contract {
         contract.text = contract.print(main)?;
         contract.drop_annotations();
         Ok(contract)
+    }
+
+    /// Whether what is generated mentions [`TYPES`]: with a handler's lifecycle it may not.
+    pub(crate) fn uses_types(&self) -> bool {
+        let imports = &self.resolve.worlds[self.world].imports;
+        imports.keys().any(|key| self.resolve.name_world_key(key) == TYPES)
     }
 
     fn sort_items(&mut self) -> Result<()> {
@@ -143,6 +142,21 @@ impl Contract {
                 TypeDefKind::Flags(of) => of.flags.iter_mut().for_each(|flag| clean(&mut flag.docs)),
                 _ => {}
             }
+        }
+    }
+}
+
+/// Reads the package. The second is the files that it is in.
+fn push(resolve: &mut Resolve, source: &Source) -> Result<(PackageId, Vec<PathBuf>)> {
+    match source {
+        Source::Inline(text) => Ok((resolve.push_str("wit!", &text.value())?, Vec::new())),
+        Source::Path(path) => {
+            let root = std::env::var("CARGO_MANIFEST_DIR").context("Cargo did not say where the crate is")?;
+            let path = Path::new(&root).join(path);
+            let (main, sources) = resolve
+                .push_path(&path)
+                .with_context(|| format!("the WIT is looked for in {}", path.display()))?;
+            Ok((main, sources.paths().map(Path::to_owned).collect()))
         }
     }
 }

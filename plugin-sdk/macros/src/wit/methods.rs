@@ -56,6 +56,7 @@ pub(super) fn service(wharf: &Tokens, contract: &Contract, module: &Module) -> R
         .map(|function| method(wharf, contract, module, function))
         .collect::<Result<Vec<_>>>()?;
     let docs = docs(&interface.docs);
+    let marker = ident(&type_name(interface.name.as_deref().unwrap_or_default()));
     Ok(quote! {
         #docs
         #[allow(missing_docs)]
@@ -68,8 +69,13 @@ pub(super) fn service(wharf: &Tokens, contract: &Contract, module: &Module) -> R
             }
 
             // For `#[wharf::service]`. It is the crate's own, so that what serves it may be, too.
-            #[derive(Debug)]
-            pub(crate) enum Interface {}
+            pub(crate) use self::interface::#marker as Interface;
+
+            mod interface {
+                // The compiler calls it so when nothing serves it.
+                #[derive(Debug)]
+                pub(crate) enum #marker {}
+            }
         }
     })
 }

@@ -99,16 +99,18 @@ fn generate(wharf: &Tokens, arguments: &Arguments, contract: &mut Contract) -> R
     let types = contract.resolve.types.iter();
     let no_values = types.filter(|(id, _)| types::holds_handles(&contract.resolve, Type::Id(*id)));
     let ignored = no_values.filter_map(|(_, ty)| ty.name.clone()).collect();
+    // wit-bindgen refuses a replacement for what it does not meet.
+    let with = contract.uses_types().then(|| {
+        let path = format!("{wharf}::bindings::wharf::plugin::types");
+        (contract::TYPES.to_owned(), WithOption::Path(path))
+    });
     let options = Opts {
         runtime_path: Some(format!("{wharf}::__private::wit_bindgen::rt")),
         additional_derive_attributes: std::iter::once("PartialEq".to_owned()).chain(derives).collect(),
         additional_derive_ignore: ignored,
         generate_all: true,
         generate_unused_types: true,
-        with: vec![(
-            "wharf:plugin/types@0.1.0".to_owned(),
-            WithOption::Path(format!("{wharf}::bindings::wharf::plugin::types")),
-        )],
+        with: with.into_iter().collect(),
         ..Opts::default()
     };
     let mut files = Files::default();
