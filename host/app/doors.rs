@@ -212,6 +212,8 @@ fn graphql_config(manifest: &Manifest) -> wharf_graphql::GraphqlConfig {
         let options = PluginOptions { prefix: doors.graphql_prefix.clone(), queries: doors.queries.clone() };
         (name.clone(), options)
     });
+    // What is said of a plugin must be of one with functions.
+    let plugins = plugins.filter(|(_, options)| options.prefix.is_some() || !options.queries.is_empty());
     let trusted =
         entry.documents.values().map(|text| (wharf_engine::sha256_hex(text.as_bytes()), text.clone()));
     wharf_graphql::GraphqlConfig {

@@ -48,7 +48,7 @@ pub struct GraphqlConfig {
     pub socket: SocketConfig,
 }
 
-/// What the manifest says of one plugin: `[plugin.NAME.graphql]`.
+/// What the manifest says of one plugin: `[plugin.NAME]`.
 #[derive(Clone, Debug, Default)]
 pub struct PluginOptions {
     /// Stands before the names of its types and, in lower case, of its fields: `Shop` makes `ShopUser` and

@@ -59,9 +59,7 @@ impl Model {
         let mut errors = Vec::new();
         for name in config.plugins.keys() {
             if !services.iter().any(|service| service.plugin() == name) {
-                errors.push(format!(
-                    "[plugin.{name}.graphql]: plugin \"{name}\" exports no interface to serve."
-                ));
+                errors.push(format!("[plugin.{name}]: plugin \"{name}\" exports no interface to serve."));
             }
         }
         let mut model = Model {
@@ -104,7 +102,7 @@ impl Model {
             || !prefix.chars().next().is_none_or(|c| c.is_ascii_uppercase())
         {
             errors.push(format!(
-                "[plugin.{plugin}.graphql] prefix = \"{prefix}\": it must be letters and digits, the first one a \
+                "[plugin.{plugin}] graphql_prefix = \"{prefix}\": it must be letters and digits, the first one a \
                  capital: write prefix = \"Shop\"."
             ));
             return;
@@ -190,7 +188,7 @@ impl Model {
             match found.as_slice() {
                 [(id, _, function)] if !matches!(function.output, Output::Stream(_)) => queries.push(*id),
                 [_] => errors.push(format!(
-                    "[plugin.{plugin}.graphql] queries: \"{wanted}\" returns a stream, which is a subscription: leave it \
+                    "[plugin.{plugin}] queries: \"{wanted}\" returns a stream, which is a subscription: leave it \
                      out."
                 )),
                 [] => {
@@ -199,12 +197,12 @@ impl Model {
                         .map(|(_, interface, function)| format!("{}.{}", interface.name, function.name))
                         .collect();
                     errors.push(format!(
-                        "[plugin.{plugin}.graphql] queries: there is no function \"{wanted}\"; there are {}.",
+                        "[plugin.{plugin}] queries: there is no function \"{wanted}\"; there are {}.",
                         known.join(", ")
                     ));
                 }
                 [(_, interface, function), ..] => errors.push(format!(
-                    "[plugin.{plugin}.graphql] queries: several interfaces have \"{wanted}\": write \"{}.{}\".",
+                    "[plugin.{plugin}] queries: several interfaces have \"{wanted}\": write \"{}.{}\".",
                     interface.name, function.name
                 )),
             }
@@ -240,6 +238,6 @@ fn conflict(what: &str, name: &str, first: &str, second: &str) -> String {
     let prefix = upper_camel(second);
     format!(
         "plugins \"{first}\" and \"{second}\" both have {what} of GraphQL that are called {name}, and they are not the \
-         same. Write [plugin.{second}.graphql] prefix = \"{prefix}\"."
+         same. Write [plugin.{second}] graphql_prefix = \"{prefix}\"."
     )
 }

@@ -33,7 +33,7 @@ fn types_that_say_the_same_are_one_and_others_need_a_prefix() {
     ];
     let errors = door(&other, &[], GraphqlConfig::default()).err().unwrap();
     let says = "plugins \"a\" and \"my-b\" both have types of GraphQL that are called Page, and they are not the same. \
-                Write [plugin.my-b.graphql] prefix = \"MyB\".";
+                Write [plugin.my-b] graphql_prefix = \"MyB\".";
     assert_eq!(errors, [says]);
     let sdl = door(&other, &[], options(&[("my-b", "MyB", &[])])).unwrap().sdl();
     assert!(sdl.contains("type MyBPage {") && sdl.contains("myBGetB: MyBPage!"), "{sdl}");
