@@ -122,6 +122,7 @@ fn script() -> Value {
         {"method": "demo.shop.v1.Catalog/ListProducts", "requests": [{}]},
         {"method": "demo.shop.v1.Catalog/LoadProducts", "requests": [{"ids": ["p00000001"]}]},
         {"method": "demo.shop.v1.Orders/CreateOrder", "requests": [{"userId": "u00000001", "lines": [{"productId": "p00000001", "quantity": 2}]}]},
+        {"method": "demo.shop.v1.Orders/SetState", "requests": [{"id": "o00000001", "state": {"sent": "DHL 1"}}]},
         {"method": "demo.shop.v1.Orders/GetOrder", "requests": [{"id": "o00000001"}]},
         {"method": "demo.shop.v1.Orders/ListOrders", "requests": [{"first": 10}]},
     ])

@@ -66,3 +66,60 @@ pub fn json_rpc(kind: Kind) -> i64 {
 pub fn graphql(kind_name: &str) -> String {
     kind_name.to_ascii_uppercase()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+    use std::fmt::Write;
+
+    use super::*;
+
+    /// `UPDATE_EXPECT=1` rewrites the table.
+    #[test]
+    fn the_page_has_every_kind_at_every_door() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/MAPPING.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let (begin, end) = ("<!-- kinds: begin -->\n", "<!-- kinds: end -->");
+        let (before, rest) = page.split_once(begin).unwrap();
+        let (table, after) = rest.split_once(end).unwrap();
+        let mut expected = String::from(
+            "| kind | HTTP | gRPC | JSON-RPC | GraphQL `extensions.code` |\n|---|---|---|---|---|\n",
+        );
+        for kind in Kind::ALL {
+            let (name, status) = (kind.name(), kind.status());
+            let (grpc, json_rpc, graphql) = (grpc(*kind), json_rpc(*kind), graphql(name));
+            let grpc_name = crate::names::screaming(&kebab(&format!("{grpc:?}")));
+            writeln!(
+                expected,
+                "| `{name}` | {status} | {grpc_name} ({}) | {json_rpc} | {graphql} |",
+                grpc as u8
+            )
+            .unwrap();
+        }
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(path, format!("{before}{begin}{expected}{end}{after}")).unwrap();
+            return;
+        }
+        assert_eq!(table, expected);
+    }
+
+    /// `NotFound` as `not-found`.
+    fn kebab(camel: &str) -> String {
+        let mut out = String::new();
+        for letter in camel.chars() {
+            if letter.is_ascii_uppercase() && !out.is_empty() {
+                out.push('-');
+            }
+            out.push(letter.to_ascii_lowercase());
+        }
+        out
+    }
+
+    #[test]
+    fn codes_of_json_rpc_are_those_of_its_specification_or_outside_of_what_it_reserves() {
+        for kind in Kind::ALL {
+            let code = json_rpc(*kind);
+            assert!([-32602, -32603].contains(&code) || !(-32768..=-32000).contains(&code), "{kind:?}");
+        }
+    }
+}
