@@ -104,6 +104,7 @@ fn guest(wharf: &Tokens, contract: &Contract, module: &Module) -> Result<Tokens>
         .map(|function| call(wharf, contract, module, function))
         .collect::<Result<Vec<_>>>()?;
     Ok(quote! {
+        #[allow(clippy::too_many_arguments)]
         const _: () = {
             #[allow(unused_imports)]
             use #path::*;
@@ -244,7 +245,7 @@ fn entry_points(contract: &Contract, sizes: &SizeAlign, module: &Module) -> Resu
     let fixed = fixed.collect::<Result<Vec<_>>>()?;
     let name = format_ident!("entries_{}", module.name);
     Ok(quote! {
-        #[allow(unused_imports)]
+        #[allow(unused_imports, clippy::too_many_arguments)]
         mod #name {
             pub use super::#path::*;
             #(#fixed)*

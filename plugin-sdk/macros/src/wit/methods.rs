@@ -59,7 +59,8 @@ pub(super) fn service(wharf: &Tokens, contract: &Contract, module: &Module) -> R
     let marker = ident(&type_name(interface.name.as_deref().unwrap_or_default()));
     Ok(quote! {
         #docs
-        #[allow(missing_docs)]
+        // The WIT decides how many parameters there are.
+        #[allow(missing_docs, clippy::too_many_arguments)]
         pub mod #name {
             #types
 
