@@ -103,7 +103,7 @@ fn against(old: &Path, components: &[ComponentReport]) -> Result<Vec<String>, Fa
         let new = components.iter().find(|report| report.plugin == *name);
         let none = Arc::default();
         // One that does not load has its problem already.
-        let new = match new.map(|report| found(report)) {
+        let new = match new.map(found) {
             Some(None) => continue,
             Some(Some(new)) => new,
             None => none,
