@@ -111,7 +111,9 @@ impl Segment {
                 None => (false, inner),
             };
             let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-            if name.is_empty() || !name.chars().all(letters) || name.starts_with(|c: char| c.is_ascii_digit())
+            if name.is_empty()
+                || !name.chars().all(letters)
+                || name.starts_with(|c: char| c.is_ascii_digit() || c == '-')
             {
                 return refuse(format!(
                     "in \"{text}\", \"{part}\" needs a name of letters, digits, hyphens and underscores, such as {}",
@@ -243,7 +245,8 @@ mod tests {
             ("/{}", "such as {id}"),
             ("/{*}", "such as {*rest}"),
             ("/{1a}", "such as {id}"),
-            ("/{a-b}", "such as {id}"),
+            ("/{a.b}", "such as {id}"),
+            ("/{-a}", "such as {id}"),
             ("/v{version}", "a whole segment"),
             ("/{a}.json", "a whole segment"),
             ("/*", "{*rest}"),
