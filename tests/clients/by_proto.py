@@ -12,8 +12,9 @@ import sys
 
 import grpc
 import grpc_tools
-from google.protobuf import json_format
 from grpc_tools import protoc
+
+from calls import ask
 
 
 def main(address, folder, calls):
@@ -37,20 +38,8 @@ def main(address, folder, calls):
         )
         method = module.DESCRIPTOR.services_by_name[plain].methods_by_name[name]
         request_class = getattr(module, method.input_type.name)
-        requests = [json_format.ParseDict(json_of, request_class()) for json_of in call["requests"]]
         invoke = getattr(getattr(stub, plain + "Stub")(channel), name)
-        answer = {"method": call["method"], "responses": []}
-        try:
-            got = invoke(iter(requests) if method.client_streaming else requests[0], timeout=10)
-            for response in got if method.server_streaming else [got]:
-                answer["responses"].append(json_format.MessageToDict(response))
-                if len(answer["responses"]) == call.get("take"):
-                    got.cancel()
-                    break
-        except grpc.RpcError as error:
-            answer["code"] = error.code().name
-            answer["message"] = error.details()
-        print(json.dumps(answer))
+        print(json.dumps(ask(call, method, request_class, invoke)))
 
 
 if __name__ == "__main__":

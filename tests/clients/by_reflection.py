@@ -11,9 +11,11 @@ import json
 import sys
 
 import grpc
-from google.protobuf import json_format, message_factory
+from google.protobuf import message_factory
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from calls import ask
 
 
 def main(address, calls):
@@ -26,35 +28,21 @@ def main(address, calls):
         services[name] = [method.name for method in service.methods]
     print(json.dumps({"services": services}))
     for call in calls:
-        print(json.dumps(ask(channel, pool, call)))
+        print(json.dumps(invoke_by_reflection(channel, pool, call)))
 
 
-def ask(channel, pool, call):
+def invoke_by_reflection(channel, pool, call):
     service, name = call["method"].split("/")
     method = pool.FindServiceByName(service).FindMethodByName(name)
     request_class = message_factory.GetMessageClass(method.input_type)
     response_class = message_factory.GetMessageClass(method.output_type)
-    requests = [json_format.ParseDict(json_of, request_class()) for json_of in call["requests"]]
     streams = ("stream" if method.client_streaming else "unary", "stream" if method.server_streaming else "unary")
     invoke = getattr(channel, "_".join(streams))(
         f"/{call['method']}",
         request_serializer=request_class.SerializeToString,
         response_deserializer=response_class.FromString,
     )
-    answer = {"method": call["method"], "responses": []}
-    metadata = [tuple(pair) for pair in call.get("metadata", [])]
-    try:
-        sent = iter(requests) if method.client_streaming else requests[0]
-        got = invoke(sent, timeout=call.get("timeout", 10), metadata=metadata)
-        for response in got if method.server_streaming else [got]:
-            answer["responses"].append(json_format.MessageToDict(response))
-            if len(answer["responses"]) == call.get("take"):
-                got.cancel()
-                break
-    except grpc.RpcError as error:
-        answer["code"] = error.code().name
-        answer["message"] = error.details()
-    return answer
+    return ask(call, method, request_class, invoke)
 
 
 if __name__ == "__main__":

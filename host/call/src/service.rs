@@ -62,7 +62,7 @@ pub enum Reply {
 /// A way into the host. It is the `door` label of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Door {
-    /// JSON over HTTP, by function name or by a route of the manifest.
+    /// JSON over HTTP, by function name or by a route of the manifest; and `wharf call`, which goes the same way.
     Rest,
     /// gRPC and gRPC-Web.
     Grpc,
@@ -70,13 +70,11 @@ pub enum Door {
     Graphql,
     /// JSON-RPC 2.0.
     JsonRpc,
-    /// The operator, by `wharf call`.
-    Admin,
 }
 
 impl Door {
     /// Every door.
-    pub const ALL: [Door; 5] = [Door::Rest, Door::Grpc, Door::Graphql, Door::JsonRpc, Door::Admin];
+    pub const ALL: [Door; 4] = [Door::Rest, Door::Grpc, Door::Graphql, Door::JsonRpc];
 
     /// The name in metrics and logs.
     pub fn name(self) -> &'static str {
@@ -85,7 +83,6 @@ impl Door {
             Door::Grpc => "grpc",
             Door::Graphql => "graphql",
             Door::JsonRpc => "jsonrpc",
-            Door::Admin => "admin",
         }
     }
 }

@@ -8,7 +8,28 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Frame;
 use parking_lot::Mutex;
+use wasmtime::StoreContextMut;
+use wasmtime::component::Source;
 use wharf_call::{Failure, Kind};
+
+use crate::state::State;
+
+/// Takes a chunk of what a guest writes, of at most `bytes_max`; nothing where there is nothing yet.
+pub(crate) fn take_chunk(
+    store: StoreContextMut<'_, State>,
+    source: Source<'_, u8>,
+    bytes_max: usize,
+) -> Option<Bytes> {
+    let mut source = source.as_direct(store);
+    let bytes = source.remaining();
+    let count = bytes.len().min(bytes_max);
+    if count == 0 {
+        return None;
+    }
+    let chunk = Bytes::copy_from_slice(&bytes[..count]);
+    source.mark_read(count);
+    Some(chunk)
+}
 
 /// Makes the two ends of a body. It holds one chunk: the writer waits until the reader has taken it.
 pub(crate) fn pipe() -> (PipeWriter, PipeReader) {

@@ -14,6 +14,7 @@ use wharf_call::Value;
 
 use super::incoming::Incoming;
 use super::outgoing::{Asked, Busy, Writer};
+use crate::pipe::take_chunk;
 use crate::schema::Scalar;
 use crate::state::State;
 
@@ -276,12 +277,8 @@ impl StreamConsumer<State> for TakenBytes {
         match self.writer.poll_room(cx) {
             Poll::Ready(Asked::Nothing) => Poll::Ready(Ok(StreamResult::Dropped)),
             Poll::Ready(Asked::Item) => {
-                let mut source = source.as_direct(store);
-                let bytes = source.remaining();
-                let count = bytes.len().min(self.chunk_bytes_max);
-                if count > 0 {
-                    self.writer.put(Value::Bytes(Bytes::copy_from_slice(&bytes[..count])), None);
-                    source.mark_read(count);
+                if let Some(chunk) = take_chunk(store, source, self.chunk_bytes_max) {
+                    self.writer.put(Value::Bytes(chunk), None);
                 }
                 Poll::Ready(Ok(StreamResult::Completed))
             }

@@ -21,7 +21,7 @@ use wharf_call::{Body, Exceeded, Failure, Invocation, Kind, LimitKey, MemoryUse,
 use crate::answer::Answer;
 use crate::enforcer::Enforcer;
 use crate::memory::Denied;
-use crate::pipe::{PipeEnd, PipeWriter, Room, pipe};
+use crate::pipe::{PipeEnd, PipeWriter, Room, pipe, take_chunk};
 use crate::request_body::RequestBody;
 use crate::state::State;
 
@@ -266,12 +266,8 @@ impl StreamConsumer<State> for Chunks {
         match self.writer.poll_room(cx) {
             Poll::Ready(Room::Gone) => Poll::Ready(Ok(StreamResult::Dropped)),
             Poll::Ready(Room::Free) => {
-                let mut source = source.as_direct(store);
-                let bytes = source.remaining();
-                let count = bytes.len().min(self.chunk_bytes_max);
-                if count > 0 {
-                    self.writer.put(Bytes::copy_from_slice(&bytes[..count]));
-                    source.mark_read(count);
+                if let Some(chunk) = take_chunk(store, source, self.chunk_bytes_max) {
+                    self.writer.put(chunk);
                 }
                 Poll::Ready(Ok(StreamResult::Completed))
             }
