@@ -11,7 +11,7 @@ use wharf_doors::jsonrpc::{JsonRpcConfig, JsonRpcDoor};
 use wharf_doors::rest::{BindingSpec, RestDoor};
 use wharf_gateway::{RoutePattern, RouteSpec};
 use wharf_graphql::{GraphqlDoor, LinkSpec, LoadSpec, PluginOptions};
-use wharf_grpc::{GrpcConfig, GrpcDoor, ProtoFiles};
+use wharf_grpc::{GrpcConfig, GrpcDoor, NoMethods, ProtoFiles};
 
 use crate::manifest::{Diagnostics, FunctionEntry, LinkEntry, Manifest, RouteEntry};
 
@@ -119,7 +119,8 @@ impl Builder<'_> {
             let files: Arc<dyn HttpService> = Arc::new(ProtoFiles::new("/proto/", files));
             self.route("/proto/{*file}", &[Method::GET], &files);
         }
-        self.doors.grpc = Some(door);
+        // Not the door itself: that is at its host alone.
+        self.doors.grpc = Some(Arc::new(NoMethods));
     }
 
     fn graphql(&mut self, memory: &Arc<dyn Memory>) {

@@ -122,3 +122,91 @@ fn functions_that_do_not_go_together_are_refused_and_what_served_goes_on() {
         assert_eq!(host.send(asked).await.expect(200).text(), "3");
     });
 }
+
+/// The status of a call through each door.
+async fn doors(host: &Host) -> Vec<(&'static str, u16)> {
+    let json = "application/json";
+    let rpc = r#"{"jsonrpc": "2.0", "id": 1, "method": "greetings.hello", "params": {}}"#;
+    let asked = [
+        ("rest", "POST", "/rpc/test:greeter@1/greetings/hello", json, "{}"),
+        ("openapi", "GET", "/openapi.json", json, ""),
+        ("docs", "GET", "/docs/", json, ""),
+        ("grpc", "POST", "/test.greeter.v1.Greetings/Hello", "application/grpc-web+proto", "\0\0\0\0\0"),
+        ("proto", "GET", "/proto/", json, ""),
+        ("graphql", "POST", "/graphql", json, r#"{"query": "{ hello }"}"#),
+        ("jsonrpc", "POST", "/jsonrpc", json, rpc),
+    ];
+    let mut found = Vec::new();
+    for (name, method, path, content_type, sent) in asked {
+        let mut asked = request(method, path, body(sent));
+        asked.headers_mut().insert("content-type", content_type.parse().unwrap());
+        found.push((name, host.send(asked).await.status));
+    }
+    found
+}
+
+#[test]
+fn a_door_that_the_manifest_closes_is_not_there() {
+    run(async {
+        let open = host(SERVICE).start().await;
+        assert!(doors(&open).await.iter().all(|(_, status)| *status == 200), "{:?}", doors(&open).await);
+        for (key, closed) in [
+            ("rest", &["rest"][..]),
+            ("openapi", &["openapi", "docs"]),
+            ("grpc", &["grpc", "proto"]),
+            ("reflection", &["proto"]),
+            ("graphql", &["graphql"]),
+            ("jsonrpc", &["jsonrpc"]),
+        ] {
+            let shut = host(&format!("[doors]\n{key} = false\n{SERVICE}")).start().await;
+            for (name, status) in doors(&shut).await {
+                assert_eq!(status, if closed.contains(&name) { 404 } else { 200 }, "{key} = false: {name}");
+            }
+        }
+        // The same for one plugin, whose functions are then in no document of the others.
+        let one = host(&format!("{SERVICE}doors = [\"jsonrpc\"]\n")).start().await;
+        for (name, status) in doors(&one).await {
+            assert_eq!(status, if name == "jsonrpc" { 200 } else { 404 }, "doors = [\"jsonrpc\"]: {name}");
+        }
+        let elsewhere = host(&format!("[doors]\nhost = \"api.example.com\"\n{SERVICE}")).start().await;
+        // gRPC's clients understand a status of gRPC, and no 404: it is answered, and calls nobody.
+        for (name, status) in doors(&elsewhere).await {
+            assert_eq!(status, if name == "grpc" { 200 } else { 404 }, "at another host: {name}");
+        }
+        let metrics = elsewhere.admin().metrics().await;
+        assert_eq!(metrics.sum("wharf_rpc_calls_total", &[]), 0.0, "a door was open at another host");
+    });
+}
+
+#[test]
+fn what_is_larger_than_a_message_may_be_is_refused_at_every_door() {
+    run(async {
+        let host = host(&format!("[doors]\nmessage_bytes = \"1KiB\"\nbatch = 2\n{SERVICE}")).start().await;
+        let name = "x".repeat(2_000);
+        let (status, refused) = ask(&host, "greet", json!({"person": {"name": name}, "tone": "plain"})).await;
+        assert_eq!((status, &refused[0]["kind"]), (413, &json!("payload_too_large")));
+        let post = async |path: &str, content_type: &str, sent: Vec<u8>| {
+            let mut asked = request("POST", path, body(sent));
+            asked.headers_mut().insert("content-type", content_type.parse().unwrap());
+            host.send(asked).await
+        };
+        let json_type = "application/json";
+        let query = json!({"query": format!("{{ hello # {name}\n }}")}).to_string();
+        assert_eq!(post("/graphql", json_type, query.into_bytes()).await.status, 413);
+        let rpc = json!({"jsonrpc": "2.0", "id": 1, "method": "greetings.hello", "params": {"x": name}})
+            .to_string();
+        let answer = post("/jsonrpc", json_type, rpc.into_bytes()).await;
+        assert_eq!(answer.json()["error"]["data"]["kind"], "payload_too_large", "{}", answer.text());
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "greetings.hello"});
+        let answer = post("/jsonrpc", json_type, json!([call, call, call]).to_string().into_bytes()).await;
+        assert!(answer.json()["error"]["code"].is_i64(), "{}", answer.text());
+        let mut message = vec![0, 0, 0, 0x07, 0xd0];
+        message.resize(5 + 2_000, 0);
+        let answer = post("/test.greeter.v1.Greetings/Hello", "application/grpc-web+proto", message).await;
+        // RESOURCE_EXHAUSTED, as a trailer of gRPC-Web or a header.
+        let told =
+            answer.header("grpc-status").map_or(answer.text().contains("grpc-status:8"), |code| code == "8");
+        assert!(told, "{answer:?}");
+        assert_eq!(ask(&host, "hello", json!({})).await.0, 200);
+    });
+}

@@ -104,14 +104,42 @@ impl GrpcDoor {
         } else if let Some(response) = self.builtin.call(request).await {
             response
         } else {
-            let failure = Failure::new(Kind::NotImplemented, "There is no such method.");
-            status::response(
-                failure,
-                Details { request_id: invocation.request_id.as_str(), ..Details::default() },
-            )
+            no_such_method(&invocation)
         };
         Ok(web::close(response, protocol))
     }
+}
+
+/// Answers every call with UNIMPLEMENTED: what stands where no door does, for clients that make little of a 404.
+pub struct NoMethods;
+
+impl HttpService for NoMethods {
+    fn name(&self) -> &str {
+        "grpc"
+    }
+
+    fn call<'a>(
+        &'a self,
+        request: Request<Body>,
+        invocation: Invocation,
+    ) -> BoxFuture<'a, Result<Response<Body>, Failure>> {
+        let answer = Protocol::of(&request)
+            .map_or_else(unsupported, |protocol| web::close(no_such_method(&invocation), protocol));
+        Box::pin(async { Ok(answer) })
+    }
+
+    fn refuse(&self, failure: &Failure, request_id: &str) -> Option<Response<Body>> {
+        Some(refused(failure, request_id))
+    }
+}
+
+fn no_such_method(invocation: &Invocation) -> Response<Body> {
+    let failure = Failure::new(Kind::NotImplemented, "There is no such method.");
+    refused(&failure, invocation.request_id.as_str())
+}
+
+fn refused(failure: &Failure, request_id: &str) -> Response<Body> {
+    status::response(failure.clone(), Details { request_id, ..Details::default() })
 }
 
 impl HttpService for GrpcDoor {
@@ -128,7 +156,7 @@ impl HttpService for GrpcDoor {
     }
 
     fn refuse(&self, failure: &Failure, request_id: &str) -> Option<Response<Body>> {
-        Some(status::response(failure.clone(), Details { request_id, ..Details::default() }))
+        Some(refused(failure, request_id))
     }
 }
 

@@ -48,5 +48,5 @@ mod web;
 mod tests;
 
 pub use config::GrpcConfig;
-pub use door::{GrpcDoor, protos};
+pub use door::{GrpcDoor, NoMethods, protos};
 pub use files::ProtoFiles;
