@@ -259,3 +259,6 @@ fn verdict(error: &Error) -> (u16, &'static str) {
         _ => (1002, "this is not WebSocket as of RFC 6455"),
     }
 }
+
+#[cfg(test)]
+mod tests;
