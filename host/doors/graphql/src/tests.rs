@@ -16,12 +16,12 @@ use ::http::{HeaderMap, Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
-use wharf_call::ports::Account;
 use wharf_call::{
     Body, BoxFuture, Call, Case, Deadline, Docs, Failure, Field, Function, HttpService, Interface,
-    Invocation, Memory, MemoryUse, Output, Package, Reply, RequestId, Reservation, Schema, Service,
-    TraceContext, Type, TypeDef, TypeId, TypeKind, Value,
+    Invocation, Output, Package, Reply, RequestId, Schema, Service, TraceContext, Type, TypeDef, TypeId,
+    TypeKind, Value,
 };
+use wharf_doors::testing::Unbounded;
 
 use crate::{GraphqlConfig, GraphqlDoor, LinkSpec};
 
@@ -88,22 +88,6 @@ impl Service for Fake {
     }
 }
 
-struct Plenty;
-
-impl Account for Plenty {
-    fn take(&self, _: u64) -> bool {
-        true
-    }
-
-    fn give_back(&self, _: u64) {}
-}
-
-impl Memory for Plenty {
-    fn reserve(&self, _: MemoryUse, bytes: u64) -> Option<Reservation> {
-        Reservation::new(Arc::new(Plenty), bytes)
-    }
-}
-
 fn door(
     services: &[Arc<Fake>],
     links: &[LinkSpec],
@@ -111,7 +95,7 @@ fn door(
 ) -> Result<GraphqlDoor, Vec<String>> {
     let services: Vec<Arc<dyn Service>> =
         services.iter().map(|fake| fake.clone() as Arc<dyn Service>).collect();
-    GraphqlDoor::new(&services, links, config, Arc::new(Plenty))
+    GraphqlDoor::new(&services, links, config, Arc::new(Unbounded))
 }
 
 fn invocation() -> Invocation {

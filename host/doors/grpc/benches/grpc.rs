@@ -15,12 +15,11 @@ use http_body_util::{BodyExt, Full};
 use prost::Message;
 use tonic::server::{Grpc, UnaryService};
 use tonic_prost::ProstCodec;
-use wharf_call::ports::Account;
 use wharf_call::{
     Body, BoxFuture, Call, Deadline, Docs, Failure, Field, Function, HttpService, Interface, Invocation,
-    Memory, MemoryUse, Output, Package, Reply, RequestId, Reservation, Schema, Service, TraceContext, Type,
-    TypeDef, TypeId, TypeKind, Value,
+    Output, Package, Reply, RequestId, Schema, Service, TraceContext, Type, TypeDef, TypeId, TypeKind, Value,
 };
+use wharf_doors::testing::Unbounded;
 use wharf_grpc::{GrpcConfig, GrpcDoor};
 
 /// `EchoRequest` and `EchoResponse`.
@@ -125,22 +124,6 @@ impl Service for Echo {
     }
 }
 
-struct Endless;
-
-impl Memory for Endless {
-    fn reserve(&self, _: MemoryUse, bytes: u64) -> Option<Reservation> {
-        Reservation::new(Arc::new(Endless), bytes)
-    }
-}
-
-impl Account for Endless {
-    fn take(&self, _: u64) -> bool {
-        true
-    }
-
-    fn give_back(&self, _: u64) {}
-}
-
 struct Bare;
 
 impl UnaryService<Carrier> for Bare {
@@ -185,7 +168,7 @@ fn now<F: Future>(future: F) -> F::Output {
 fn unary(criterion: &mut Criterion) {
     let message = record().encode_to_vec();
     let framed: Bytes = [&[0][..], &(message.len() as u32).to_be_bytes(), &message].concat().into();
-    let door = GrpcDoor::new(&[Arc::new(Echo::new())], GrpcConfig::new(Arc::new(Endless))).unwrap();
+    let door = GrpcDoor::new(&[Arc::new(Echo::new())], GrpcConfig::new(Arc::new(Unbounded))).unwrap();
     let mut group = criterion.benchmark_group("unary");
     group.bench_function("door", |bencher| {
         bencher.iter(|| {

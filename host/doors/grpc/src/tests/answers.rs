@@ -11,10 +11,11 @@ use wharf_call::{
     Body, BoxFuture, Call, Failure, HttpService, Invocation, Kind, Output, Refused, Reply, Schema, Service,
     Type, Value,
 };
+use wharf_doors::testing::Unbounded;
 
 use super::plugin::{Demo, door, invocation};
 use super::wire::{Nothing, Number, text};
-use super::{Endless, function, interface};
+use super::{function, interface};
 use crate::status::{ErrorInfo, RpcStatus};
 use crate::{GrpcConfig, GrpcDoor};
 
@@ -132,7 +133,7 @@ impl Service for Named {
 fn names(bytes_max: usize) -> GrpcDoor {
     // The interfaces in another order than the plugins.
     let services = [Named::service("one", "zulu"), Named::service("two", "alpha")];
-    let memory = Arc::new(Endless);
+    let memory = Arc::new(Unbounded);
     let config = GrpcConfig { message_out_bytes_max: bytes_max, ..GrpcConfig::new(memory) };
     GrpcDoor::new(&services, config).unwrap()
 }

@@ -8,8 +8,6 @@ mod plugin;
 mod random;
 mod wire;
 
-use std::sync::Arc;
-
 use wharf_call::{Docs, Field, Function, Interface, Output, Package, Schema, Type};
 
 use crate::compile::compile;
@@ -44,21 +42,4 @@ fn interface(of: &str, name: &str, functions: Vec<Function>) -> Interface {
 
 fn plan_of(schema: &Schema) -> Plan {
     compile(&merge(&[("p", schema)]).unwrap().schema).unwrap()
-}
-
-/// A budget without end.
-struct Endless;
-
-impl wharf_call::Memory for Endless {
-    fn reserve(&self, _: wharf_call::MemoryUse, bytes: u64) -> Option<wharf_call::Reservation> {
-        wharf_call::Reservation::new(Arc::new(Endless), bytes)
-    }
-}
-
-impl wharf_call::ports::Account for Endless {
-    fn take(&self, _: u64) -> bool {
-        true
-    }
-
-    fn give_back(&self, _: u64) {}
 }

@@ -17,8 +17,9 @@ use wharf_call::{
     Body, BoxFuture, Call, Case, Deadline, Docs, Failure, HttpService, Invocation, Kind, Output, Reply,
     RequestId, Schema, Service, TraceContext, Type, TypeDef, TypeId, TypeKind, Value,
 };
+use wharf_doors::testing::Unbounded;
 
-use super::{Endless, field, function, interface, package};
+use super::{field, function, interface, package};
 use crate::{GrpcConfig, GrpcDoor};
 
 /// The plugin.
@@ -135,7 +136,7 @@ impl Service for Demo {
 }
 
 pub(super) fn door(demo: Demo) -> GrpcDoor {
-    let config = GrpcConfig { message_in_bytes_max: 64 << 10, ..GrpcConfig::new(Arc::new(Endless)) };
+    let config = GrpcConfig { message_in_bytes_max: 64 << 10, ..GrpcConfig::new(Arc::new(Unbounded)) };
     GrpcDoor::new(&[Arc::new(demo)], config).unwrap()
 }
 
