@@ -9,6 +9,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -267,10 +268,19 @@ fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-/// Two addresses that were free a moment ago: the page needs to know them before the host has bound them.
+/// Two addresses for a host, which the page needs to know before the host has bound them. They are below the ports that
+/// the kernel gives to whoever asks for any, so no test beside this one is given them meanwhile.
 fn free_ports() -> [String; 2] {
-    let listeners = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().to_string())
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 10_000) as u16;
+    [0, 1].map(|_| {
+        loop {
+            let address = format!("127.0.0.1:{}", first + NEXT.fetch_add(1, Ordering::Relaxed));
+            if TcpListener::bind(&address).is_ok() {
+                break address;
+            }
+        }
+    })
 }
 
 #[test]

@@ -219,9 +219,10 @@ mod tests {
 
     #[test]
     fn a_host_that_does_not_run_is_said_not_to() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let authority = listener.local_addr().expect("it is bound").to_string();
-        drop(listener);
+        // Bound and not listening: whoever connects is refused, and no test beside this one can be given the port.
+        let nobody = tokio::net::TcpSocket::new_v4().expect("a socket");
+        nobody.bind(([127, 0, 0, 1], 0).into()).expect("a port is free");
+        let authority = nobody.local_addr().expect("it is bound").to_string();
         let client = Client { authority, token: Err(String::new()) };
         let failed = client.send(Method::GET, "/plugins", Bytes::new()).expect_err("nobody").0;
         assert!(failed.is_some_and(|message| message.contains("Start one with: wharf up")));

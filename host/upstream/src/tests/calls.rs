@@ -204,7 +204,10 @@ async fn a_large_body_streams_through_with_little_of_it_in_memory() {
 
 #[tokio::test]
 async fn a_call_that_finds_nobody_says_why() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // Bound and not listening: its port is nobody else's for as long as this test runs.
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let closed = nobody.local_addr().unwrap();
     let names = Names::new(&[("nowhere.test", ""), ("closed.test", "127.0.0.1")]);
     let egress = egress(&[format!("private http://*.test:{}", closed.port())], names);
     for (host, expected) in [
