@@ -15,7 +15,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use crate::build::{NOT_SOURCES, is_cargo};
+use crate::build::{NOT_SOURCES, beside, is_cargo};
 use crate::manifest::Manifest;
 
 /// How long nothing must have been saved before a build begins: editors write in several steps.
@@ -81,7 +81,8 @@ impl Sources {
     /// plugins and its host write.
     pub(crate) fn follow(&mut self, manifest: &Manifest) {
         let components = manifest.plugins.values().map(|plugin| &plugin.component);
-        let results = components.flat_map(|component| [component.clone(), component.with_extension("d")]);
+        let results = components
+            .flat_map(|component| [component.clone(), component.with_extension("d"), beside(component)]);
         let stores = [manifest.app.data.clone(), manifest.engine.cache_dir.clone()];
         let grants = manifest.plugins.values().flat_map(|plugin| &plugin.config.grants.dirs.dirs);
         let written = grants.filter(|grant| grant.write).map(|grant| grant.path.clone());

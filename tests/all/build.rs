@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use wharf_harness::{components, run};
+use wharf_harness::{body, components, request, run};
 
 use crate::{everything, host};
 
@@ -63,6 +63,76 @@ fn what_does_not_build_ends_with_the_cause_below_what_the_command_said() {
             nothing.stderr.contains("made no ") && nothing.stderr.contains("[plugin.guest]"),
             "{nothing:?}"
         );
+    });
+}
+
+/// A component as a toolchain makes it that knows nothing of Wharf.
+const SUMS: &str = r#"(component
+    (core module $m
+        (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))
+    (core instance $i (instantiate $m))
+    (func $add (param "a" u32) (param "b" u32) (result u32) (canon lift (core func $i "add")))
+    (instance $sums (export "add" (func $add)))
+    (export "demo:math/sums@1.0.0" (instance $sums)))"#;
+
+const SUMS_WIT: &str = "package demo:math@1.0.0;
+
+interface sums {
+    /// Adds two numbers.
+    ///
+    /// @query
+    add: func(a: u32, b: u32) -> u32;
+}
+";
+
+#[test]
+fn wit_that_a_toolchain_leaves_out_is_put_into_the_component() {
+    run(async {
+        let manifest =
+            "[plugin.guest]\ncomponent = \"guest.wasm\"\nbuild = \"cp source guest.wasm\"\nwit = \"wit\"\n";
+        let app = host(manifest).file("source", wat::parse_str(SUMS).unwrap()).write();
+        fs::create_dir(app.path().join("wit")).unwrap();
+        fs::write(app.path().join("wit/math.wit"), SUMS_WIT).unwrap();
+        let add = async |file: &str| {
+            let inspected = app.wharf(&["inspect", file, "--json"]).await.json();
+            inspected["schema"]["interfaces"][0]["functions"][0].clone()
+        };
+
+        let bare = add("source").await;
+        assert_eq!((&bare["name"], bare.get("docs")), (&"add".into(), None), "{bare}");
+        assert_eq!(app.wharf(&["build"]).await.code, Some(0));
+        assert_eq!(add("guest.wasm").await["docs"], "Adds two numbers.");
+        let made = fs::read(app.path().join("guest.wasm")).unwrap();
+
+        // Built of what has its WIT already, it has it once; and what the WIT says anew, it says.
+        app.replace("source", &made);
+        assert_eq!(app.wharf(&["build"]).await.code, Some(0));
+        assert_eq!(fs::read(app.path().join("guest.wasm")).unwrap(), made);
+        fs::write(app.path().join("wit/math.wit"), SUMS_WIT.replace("Adds two", "Adds both")).unwrap();
+        assert_eq!(app.wharf(&["build"]).await.code, Some(0));
+        assert_eq!(add("guest.wasm").await["docs"], "Adds both numbers.");
+
+        for (wrong, said) in [
+            (SUMS_WIT.replace("a: u32", "a: u64"), "is not that of the component"),
+            (SUMS_WIT.replace("demo:math", "demo:others"), "has no interface demo:math/sums@1.0.0"),
+            (SUMS_WIT.replace("sums {", "sums"), "cannot be read"),
+        ] {
+            fs::write(app.path().join("wit/math.wit"), &wrong).unwrap();
+            let failed = app.wharf(&["build"]).await;
+            assert_eq!(failed.code, Some(1), "{failed:?}");
+            assert!(
+                failed.stderr.contains("building guest failed") && failed.stderr.contains(said),
+                "{failed:?}"
+            );
+            assert!(failed.stderr.contains("See `wit` in [plugin.guest]"), "{failed:?}");
+        }
+
+        fs::write(app.path().join("wit/math.wit"), SUMS_WIT).unwrap();
+        assert_eq!(app.wharf(&["build"]).await.code, Some(0));
+        let host = app.start().await;
+        let mut asked = request("POST", "/graphql", body(r#"{"query": "{ add(a: 1, b: 2) }"}"#));
+        asked.headers_mut().insert("content-type", "application/json".parse().unwrap());
+        assert_eq!(host.send(asked).await.json()["data"]["add"], 3, "a query, as its WIT says");
     });
 }
 

@@ -3,6 +3,7 @@
 //! A build command runs in the manifest's folder, in a process group that ends with whoever waits for it.
 //! What a compiler prints goes to standard error as it is.
 
+mod embed;
 mod process;
 
 use std::collections::BTreeSet;
@@ -16,6 +17,7 @@ use tokio::process::Command;
 
 use crate::manifest::{Manifest, PluginEntry};
 use crate::progress::spinner;
+pub(crate) use embed::beside;
 use process::Group;
 
 /// The target that Rust guests are built for.
@@ -61,7 +63,8 @@ impl fmt::Display for BuildFailed {
 /// the future ends what runs.
 ///
 /// Cargo knows best what is stale, so `cargo ...` always runs. Anything else runs when the component is
-/// missing, or older than a file in the manifest's folder. A command that several plugins share runs once.
+/// missing, or older than a file in the manifest's folder or that of its WIT. A command that several plugins
+/// share runs once.
 ///
 /// # Errors
 /// When a command cannot be run or fails; what it printed stands above the message. Plugins after it are
@@ -74,7 +77,8 @@ pub(crate) async fn build_stale(manifest: &Manifest) -> Result<Vec<Built>, Build
     let mut commands = BTreeSet::new();
     for (name, plugin) in &manifest.plugins {
         let Some(command) = &plugin.build else { continue };
-        let wanted = is_cargo(command) || is_stale(&plugin.component, &manifest.dir);
+        let stale = |dir: &Path| is_stale(&plugin.component, dir);
+        let wanted = is_cargo(command) || stale(&manifest.dir) || plugin.wit.as_deref().is_some_and(stale);
         let took = match wanted && commands.insert(command.as_str()) {
             true => Some(build(name, plugin, &manifest.dir).await?),
             false => None,
@@ -111,6 +115,14 @@ pub(crate) async fn build(name: &str, plugin: &PluginEntry, dir: &Path) -> Resul
             "building {name} made no {}. Correct `component` or `build` in [plugin.{name}]",
             plugin.component.display(),
         )));
+    }
+    if let Some(wit) = plugin.wit.clone() {
+        let component = plugin.component.clone();
+        let embedding = tokio::task::spawn_blocking(move || embed::embed(&component, &wit));
+        let embedded = embedding.await.unwrap_or_else(|ended| Err(ended.to_string()));
+        embedded.map_err(|what| {
+            failed(format!("building {name} failed: {what}. See `wit` in [plugin.{name}]"))
+        })?;
     }
     let took = started.elapsed();
     eprintln!("built {name} in {:.1} s", took.as_secs_f64());

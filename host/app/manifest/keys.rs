@@ -156,6 +156,7 @@ pub(super) const KEYS: &[Key] = keys! {
         "component": Path, "required" e.g. "\"notes.wasm\"", "The component file.";
         "sha256": Text, "none" e.g. "\"<64 hex digits>\"", "Refuses a file with another digest.";
         "build": Text, "none" e.g. "\"cargo build --release --target wasm32-wasip2\"", "The command that makes the component, run in the manifest's folder.";
+        "wit": Path, "none" e.g. "\"wit\"", "Its WIT, a file or a folder, whose comments the build puts into the component; the Rust SDK does that itself.";
         "config": TextTable, "none" e.g. "{ title = \"My notes\" }", "Offered to the plugin as `wasi:config/store`.";
         "debug_info": Flag, "false", "Keeps the component's DWARF, for source lines in backtraces; only of a plugin that is trusted.";
         "core_dumps": Count(0, 100), "0", "How many core dumps of its traps are kept, the newest; see [Core dumps](#core-dumps).";

@@ -131,6 +131,8 @@ pub(crate) struct PluginEntry {
     pub(crate) sha256: Option<String>,
     /// The command that makes the component.
     pub(crate) build: Option<String>,
+    /// Where the WIT is that the build puts into the component.
+    pub(crate) wit: Option<PathBuf>,
     /// What it says of the doors.
     pub(crate) doors: PluginDoors,
     component_at: Span,

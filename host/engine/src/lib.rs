@@ -60,3 +60,4 @@ pub use limits::Limits;
 #[doc(hidden)] // For the benchmark.
 pub use probe::Conversion;
 pub use runtime::{Artifact, Engine};
+pub use schema::embed_wit;

@@ -96,6 +96,12 @@ fn read_plugin(
         if fits { Ok(digest.to_ascii_lowercase()) } else { Err(what()) }
     });
     let build = plugin.text(problems, "build").map(|found| found.value);
+    let wit = plugin.text(problems, "wit");
+    if let Some(Found { at, .. }) = wit.as_ref().filter(|_| build.is_none()) {
+        problems
+            .error(at, "`wit` is put into the component when it is built, and this plugin has no `build`")
+            .help("say how it is built, or leave `wit` out");
+    }
     let config = plugin.text_table(problems, "config");
     let debug_info = plugin.flag(problems, "debug_info").unwrap_or(false);
     let core_dumps = number(plugin.count(problems, "core_dumps"), PluginConfig::default().core_dumps);
@@ -121,6 +127,7 @@ fn read_plugin(
         component,
         sha256: sha256.map(|found| found.value),
         build,
+        wit: wit.map(|found| ceilings.dir.join(found.value)),
         doors,
         component_at,
     })

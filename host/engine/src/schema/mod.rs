@@ -18,9 +18,10 @@
 //! | a name, in bytes | [`NAME_BYTES_MAX`] |
 //!
 //! `types.rs` reads types, `functions.rs` folds what a WIT writes for a stream into [`Function`], `docs.rs` finds the
-//! WIT text that a component carries and takes its comments, `print.rs` shows a schema.
+//! WIT text that a component carries and takes its comments, `embed.rs` puts it there, `print.rs` shows a schema.
 
 mod docs;
+mod embed;
 mod functions;
 mod print;
 mod types;
@@ -29,6 +30,7 @@ use wasmtime::component::wit_parser::{InterfaceId, Resolve, WorldId, WorldItem, 
 use wharf_call::{Function, Interface, Package, Schema};
 
 pub(crate) use self::docs::add as add_docs;
+pub use self::embed::embed_wit;
 pub(crate) use self::print::serialize;
 use self::types::{Types, docs as docs_of};
 

@@ -11,7 +11,7 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use wharf_call::limits::RefuseAll;
 use wharf_call::{Body, BoxFuture, Deadline, Egress, EgressCode, EgressLimits, EgressOptions, Failure, Kind};
 
