@@ -14,6 +14,7 @@ mod new;
 mod walk;
 mod watch;
 
+mod echo;
 mod foreign;
 mod serve;
 mod services;

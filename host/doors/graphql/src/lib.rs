@@ -35,6 +35,8 @@ mod positions;
 mod request;
 mod schema;
 mod socket;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod types;
 mod unique;
 

@@ -38,8 +38,8 @@ pub(crate) fn encode_message(
     encoder.message(id, value)
 }
 
-/// Appends the fields of a request.
-#[cfg(test)]
+/// Appends the fields of a request, which only a client does. Errors are those of [`encode`].
+#[cfg(any(test, feature = "testing"))]
 pub(crate) fn encode_fields(plan: &Plan, fields: &[Field], values: &[Value], out: &mut Vec<u8>) -> Result {
     let mut encoder = Encoder { plan, end: usize::MAX, bytes_max: usize::MAX, out };
     encoder.fields(fields, values)

@@ -42,6 +42,8 @@ mod naming;
 mod plan;
 mod print;
 mod status;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod web;
 
 #[cfg(test)]
