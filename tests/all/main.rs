@@ -47,7 +47,8 @@ mod profile;
 mod shutdown;
 mod traps;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use wharf_harness::HostBuilder;
 
@@ -57,9 +58,23 @@ const WHARF: &str = env!("CARGO_BIN_EXE_wharf");
 /// The root of the repository.
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
+/// Names a release build of the binary, which `host` starts instead, for what is promised of those only:
+/// `WHARF_RELEASE=target/release/wharf cargo test --test all zoo`.
+static RELEASE: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+    let named = std::env::var_os("WHARF_RELEASE")?;
+    // Cargo runs tests in the root, where the name was typed.
+    Some(std::path::absolute(named).unwrap())
+});
+
+/// Whether the host is a release build.
+fn is_release() -> bool {
+    !cfg!(debug_assertions) || RELEASE.is_some()
+}
+
 /// A host of the binary under test. Compiled components are kept for all tests, and for the next run.
 fn host(manifest: &str) -> HostBuilder {
-    HostBuilder::new(WHARF, Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")).manifest(manifest)
+    let binary = RELEASE.as_deref().unwrap_or(Path::new(WHARF));
+    HostBuilder::new(binary, Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")).manifest(manifest)
 }
 
 /// A manifest in which one plugin answers everything.

@@ -21,7 +21,7 @@ use wharf_harness::{
 
 use animal::{Animal, Asked, Outcome};
 
-use crate::{ROOT, everything, host};
+use crate::{ROOT, everything, host, is_release};
 
 /// What a plugin of the zoo may use up unless its file says otherwise: it is reached soon, and what a good
 /// request needs is far from it.
@@ -39,8 +39,10 @@ const ATTACK: Duration = Duration::from_secs(20);
 
 /// Right after an attack, a good request is answered within this: always, and half of the times. A debug build shares
 /// its machine with compilers, which may keep it waiting for seconds.
-const GOOD: Duration = Duration::from_millis(if cfg!(debug_assertions) { 5_000 } else { 5 });
-const GOOD_MEDIAN: Duration = Duration::from_millis(if cfg!(debug_assertions) { 100 } else { 2 });
+fn good_within() -> [Duration; 2] {
+    let [always, half] = if is_release() { [5, 2] } else { [5_000, 100] };
+    [Duration::from_millis(always), Duration::from_millis(half)]
+}
 
 /// What the host may have resident, whatever the zoo does. It is less than `[memory] total`, of which a part is for
 /// the processes that compile, and for what was promised to instances and is not used.
@@ -108,7 +110,7 @@ fn a_trap_ends_its_own_call_and_none_of_its_siblings() {
 fn animals(wanted: impl Fn(&Animal) -> bool) -> Vec<Animal> {
     let only = std::env::var("WHARF_ZOO_ONLY").unwrap_or_default();
     let animals = Animal::all(&folder()).into_iter();
-    let built = |animal: &Animal| !animal.release_only || !cfg!(debug_assertions);
+    let built = |animal: &Animal| !animal.release_only || is_release();
     animals.filter(|animal| wanted(animal) && built(animal) && animal.name.contains(&only)).collect()
 }
 
@@ -200,7 +202,7 @@ impl Visit {
             beside.latency_max,
             resident >> 20,
         );
-        if median > GOOD_MEDIAN {
+        if median > good_within()[1] {
             wrong.push(format!("half of the times, a neighbour waited {median:?} or longer"));
         }
         if !beside.failures.is_empty() || beside.answers.len() != 1 {
@@ -291,7 +293,7 @@ impl Visit {
         if answer.status != 200 || answer.cut.is_some() {
             self.wrong.push(format!("{}: a neighbour was told {}", animal.name, answer.status));
         }
-        if wait > GOOD {
+        if wait > good_within()[0] {
             self.wrong.push(format!("{}: a neighbour waited {wait:?}", animal.name));
         }
     }

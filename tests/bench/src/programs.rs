@@ -1,7 +1,7 @@
 //! The programs that are measured, brought up to date before they are.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::Result;
 
@@ -26,6 +26,23 @@ pub(crate) fn wharf() -> Result<PathBuf> {
     build.args(["build", "--release", "--bin", "wharf"]).arg("--target-dir").arg(target_dir()?);
     finish(build.current_dir(root()))?;
     Ok(target_dir()?.join("release/wharf"))
+}
+
+/// Builds the floor, which is a benchmark of the engine: with the host beside it, so that Cargo chooses the features of
+/// their dependencies alike.
+pub(crate) fn floor() -> Result<PathBuf> {
+    let mut build = cargo();
+    build.args(["build", "--release", "-p", "wharf", "-p", "wharf-engine", "--bench", "floor"]);
+    build.args(["--message-format", "json-render-diagnostics"]).arg("--target-dir").arg(target_dir()?);
+    let output = build.current_dir(root()).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(format!("{build:?} ended with {}", output.status).into());
+    }
+    let messages = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let artifacts = messages.filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok());
+    let mut floor = artifacts.filter(|message| message["target"]["name"] == "floor");
+    let executable = floor.find_map(|message| message["executable"].as_str().map(PathBuf::from));
+    Ok(executable.ok_or("cargo did not say where the floor is")?)
 }
 
 /// `wasmtime`, installed once into the target directory. That compiles it, which takes many minutes.

@@ -4,7 +4,9 @@ use std::fmt;
 
 use super::Row;
 use super::report::{Report, Round, Rounds, row};
-use super::sections::{BARE, CROWDED, FRESH_SDK, GRAPHQL, JSON_RPC, SDK, SERVE, SERVE_BEST, WHARF};
+use super::sections::{
+    BARE, CROWDED, FLOOR_RAW, FLOOR_SDK, FRESH_SDK, GRAPHQL, JSON_RPC, RAW, SDK, SERVE, SERVE_BEST, WHARF,
+};
 use super::spread::Spread;
 
 struct Goal {
@@ -76,6 +78,11 @@ fn of(report: &Report) -> Vec<Goal> {
         let figure = "warm handler";
         add(figure, "requests/s, x bare hyper", AtLeast(0.75), rate(hello, SDK, BARE));
         add(figure, "server CPU us/request", AtMost(9.0), cpu_us(hello, SDK));
+        let over = |own, other| {
+            hello.compare(own, other, |own, other| own.cpu_us_per_request / other.cpu_us_per_request)
+        };
+        add(figure, "server CPU, x the floor", AtMost(1.2), over(SDK, FLOOR_SDK));
+        add("warm raw handler", "server CPU, x the floor", AtMost(1.2), over(RAW, FLOOR_RAW));
         let figure = "fresh instance per request";
         add(figure, "requests/s, x bare hyper", AtLeast(0.45), rate(hello, FRESH_SDK, BARE));
         add(figure, "server CPU us/request", AtMost(18.0), cpu_us(hello, FRESH_SDK));

@@ -86,6 +86,7 @@ pub(crate) enum Row {
 /// What contenders are made of.
 pub(crate) struct Programs {
     wharf: PathBuf,
+    floor: Option<PathBuf>,
     wasmtime: Option<PathBuf>,
     cache: TempDir,
 }
@@ -97,6 +98,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     load::idle::allow_open_files(OPEN_FILES)?;
     let programs = Programs {
         wharf: options.wharf.clone().map_or_else(programs::wharf, Ok)?,
+        floor: rows.contains(&Row::Hello).then(programs::floor).transpose()?,
         wasmtime: needs_wasmtime.then(programs::wasmtime).transpose()?,
         cache: TempDir::new(),
     };

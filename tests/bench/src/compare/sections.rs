@@ -46,6 +46,8 @@ pub(crate) struct Contender {
 }
 
 pub(crate) const BARE: &str = "bare hyper";
+pub(crate) const FLOOR_SDK: &str = "floor, handler";
+pub(crate) const FLOOR_RAW: &str = "floor, raw handler";
 pub(crate) const SDK: &str = "wharf, handler";
 pub(crate) const RAW: &str = "wharf, raw handler";
 pub(crate) const FRESH_SDK: &str = "wharf, handler, fresh instance";
@@ -105,6 +107,8 @@ pub(crate) fn of(row: Row, programs: &Programs, options: &Options) -> Result<Sec
             closed,
             vec![
                 bare(ROOT)?,
+                contender(FLOOR_SDK, programs.floor(KITCHEN)?, HELLO)?,
+                contender(FLOOR_RAW, programs.floor(RAW_HANDLER)?, ROOT)?,
                 wharf(SDK, KITCHEN, HELLO, "")?,
                 wharf(RAW, RAW_HANDLER, ROOT, "")?,
                 wharf(FRESH_SDK, KITCHEN, HELLO, FRESH)?,
@@ -195,6 +199,8 @@ pub(crate) fn of(row: Row, programs: &Programs, options: &Options) -> Result<Sec
             open,
             vec![
                 bare(ROOT)?,
+                contender(FLOOR_SDK, programs.floor(KITCHEN)?, HELLO)?,
+                contender(FLOOR_RAW, programs.floor(RAW_HANDLER)?, ROOT)?,
                 wharf(SDK, KITCHEN, HELLO, "")?,
                 wharf(RAW, RAW_HANDLER, ROOT, "")?,
                 wharf(FRESH_SDK, KITCHEN, HELLO, FRESH)?,
@@ -228,6 +234,12 @@ impl Programs {
     pub(crate) fn setup<'a>(&'a self, component: &'a str, request: Request, more: &'a str) -> Wharf<'a> {
         let path = request.path.split('?').next().unwrap_or_default();
         Wharf { binary: &self.wharf, cache: self.cache.path(), component, path, more }
+    }
+
+    /// The least that can serve the component.
+    fn floor(&self, component: &str) -> Result<Server> {
+        let binary = self.floor.as_deref().ok_or("the floor is not built")?;
+        Server::floor(binary, component)
     }
 
     fn serve(&self, component: &str, flags: &[&str]) -> Result<Server> {

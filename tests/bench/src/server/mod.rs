@@ -47,6 +47,13 @@ impl Server {
         Server::start(command, Announces::Stdout("listening on http://"), None)
     }
 
+    /// The least that can serve a handler.
+    pub(crate) fn floor(binary: &Path, component: &str) -> Result<Self> {
+        let mut command = Command::new(binary);
+        command.arg(component);
+        Server::start(command, Announces::Stdout("listening on http://"), None)
+    }
+
     /// `wasmtime serve` with more flags.
     pub(crate) fn wasmtime(binary: &Path, component: &str, flags: &[&str]) -> Result<Self> {
         let mut command = Command::new(binary);

@@ -1,0 +1,158 @@
+//! The floor: as little as a host of the handler world can do with hyper and wasmtime.
+//!
+//! An HTTP/1.1 server like the bare one of `wharf-bench`, which calls `handle` of the component that is named first and
+//! reuses its instances. There are no limits: no deadline, no bill for computing, no bound on memory, tables or
+//! bodies; a trap ends the connection. There are no routes, no request ids, no metrics and no log. What the host
+//! costs above this is what all of that costs.
+//!
+//! `wharf-bench` builds it and runs it between the others.
+#![allow(clippy::unwrap_used, reason = "a panic is how a benchmark fails")]
+#![allow(missing_docs, reason = "nobody depends on a benchmark")]
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use wasmtime::component::{Component, InstancePre, Linker, ResourceTable};
+use wasmtime::{Config, Engine, Store};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wharf_bindings::handler_0_1::wharf::plugin::types as wit;
+use wharf_bindings::handler_0_1::{HandlerOnly, HandlerOnlyPre};
+
+/// The allocator of the host.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+struct State {
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+struct Guest {
+    store: Store<State>,
+    exports: HandlerOnly,
+}
+
+thread_local! {
+    /// The idle instances of this thread.
+    static IDLE: RefCell<Vec<Guest>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Host {
+    engine: Engine,
+    pre: HandlerOnlyPre<State>,
+}
+
+impl Host {
+    fn new(component: &str) -> wasmtime::Result<Self> {
+        let mut config = Config::new();
+        config.wasm_component_model_async(true);
+        let engine = Engine::new(&config)?;
+        let component = Component::from_file(&engine, component)?;
+        let mut linker = Linker::<State>::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+        linker.define_unknown_imports_as_traps(&component)?;
+        let pre: InstancePre<State> = linker.instantiate_pre(&component)?;
+        Ok(Host { engine, pre: HandlerOnlyPre::new(pre)? })
+    }
+
+    async fn instantiate(&self) -> wasmtime::Result<Guest> {
+        let state = State { wasi: WasiCtx::builder().build(), table: ResourceTable::new() };
+        let mut store = Store::new(&self.engine, state);
+        let exports = self.pre.instantiate_async(&mut store).await?;
+        Ok(Guest { store, exports })
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> wasmtime::Result<Response<Full<Bytes>>> {
+        let idle = IDLE.with_borrow_mut(Vec::pop);
+        let mut guest = match idle {
+            Some(guest) => guest,
+            None => self.instantiate().await?,
+        };
+        let Guest { store, exports } = &mut guest;
+        let (request, context) = lower(request);
+        let called = store.run_concurrent(async |accessor| {
+            exports.wharf_plugin_handler().call_handle(accessor, request, context).await
+        });
+        let returned = called.await??;
+        IDLE.with_borrow_mut(|idle| idle.push(guest));
+        match returned {
+            Ok(response) => Ok(lift(response)?),
+            Err(failure) => Err(wasmtime::Error::msg(failure.message)),
+        }
+    }
+}
+
+fn lower(request: Request<Incoming>) -> (wit::Request, wit::Context) {
+    let (head, _) = request.into_parts();
+    let headers = head.headers.iter();
+    let request = wit::Request {
+        method: head.method.as_str().to_owned(),
+        scheme: "http".to_owned(),
+        authority: String::new(),
+        path_with_query: head.uri.path().to_owned(),
+        headers: headers.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect(),
+        body: wit::Body::Empty,
+    };
+    let context = wit::Context {
+        request_id: String::new(),
+        traceparent: String::new(),
+        route: String::new(),
+        params: Vec::new(),
+        caller: None,
+        deadline_ms: u32::MAX,
+        attributes: Vec::new(),
+    };
+    (request, context)
+}
+
+fn lift(response: wit::Response) -> wasmtime::Result<Response<Full<Bytes>>> {
+    let wit::Body::Whole(body) = response.body else {
+        return Err(wasmtime::Error::msg("the floor knows whole bodies only"));
+    };
+    let mut lifted = Response::new(Full::from(body));
+    *lifted.status_mut() = response.status.try_into()?;
+    for (name, value) in response.headers {
+        let name = HeaderName::from_bytes(name.as_bytes())?;
+        lifted.headers_mut().append(name, HeaderValue::from_maybe_shared(Bytes::from(value))?);
+    }
+    Ok(lifted)
+}
+
+#[tokio::main]
+async fn main() -> wasmtime::Result<()> {
+    // `cargo bench` runs every benchmark, with `--bench`: this one needs somebody to measure it.
+    let Some(component) = std::env::args().nth(1).filter(|argument| !argument.starts_with('-')) else {
+        return Ok(());
+    };
+    let host = Arc::new(Host::new(&component)?);
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let host = host.clone();
+        tokio::spawn(async move {
+            let service = service_fn(|request| host.answer(request));
+            let mut server = http1::Builder::new();
+            server.timer(TokioTimer::new());
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
