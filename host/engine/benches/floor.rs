@@ -26,7 +26,8 @@ use wasmtime::component::{Component, InstancePre, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wharf_bindings::handler_0_1::wharf::plugin::types as wit;
-use wharf_bindings::handler_0_1::{HandlerOnly, HandlerOnlyPre};
+use wharf_bindings::handler_0_1::{HandlerOnly, HandlerOnlyIndices};
+use wharf_bindings::lifecycle_0_1::LifecyclePluginIndices;
 
 /// The allocator of the host.
 #[global_allocator]
@@ -55,7 +56,9 @@ thread_local! {
 
 struct Host {
     engine: Engine,
-    pre: HandlerOnlyPre<State>,
+    pre: InstancePre<State>,
+    exports: HandlerOnlyIndices,
+    hooks: Option<LifecyclePluginIndices>,
 }
 
 impl Host {
@@ -68,14 +71,23 @@ impl Host {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         linker.define_unknown_imports_as_traps(&component)?;
-        let pre: InstancePre<State> = linker.instantiate_pre(&component)?;
-        Ok(Host { engine, pre: HandlerOnlyPre::new(pre)? })
+        let pre = linker.instantiate_pre(&component)?;
+        let exports = HandlerOnlyIndices::new(&pre)?;
+        let hooks = LifecyclePluginIndices::new(&pre).ok();
+        Ok(Host { engine, pre, exports, hooks })
     }
 
     async fn instantiate(&self) -> wasmtime::Result<Guest> {
         let state = State { wasi: WasiCtx::builder().build(), table: ResourceTable::new() };
         let mut store = Store::new(&self.engine, state);
-        let exports = self.pre.instantiate_async(&mut store).await?;
+        let instance = self.pre.instantiate_async(&mut store).await?;
+        let exports = self.exports.load(&mut store, &instance)?;
+        if let Some(hooks) = &self.hooks {
+            let hooks = hooks.load(&mut store, &instance)?;
+            let started = store
+                .run_concurrent(async |accessor| hooks.wharf_plugin_lifecycle().call_start(accessor).await);
+            started.await??.map_err(|failure| wasmtime::Error::msg(failure.message))?;
+        }
         Ok(Guest { store, exports })
     }
 
@@ -149,7 +161,9 @@ async fn main() -> wasmtime::Result<()> {
         stream.set_nodelay(true)?;
         let host = host.clone();
         tokio::spawn(async move {
-            let service = service_fn(|request| host.answer(request));
+            let service = service_fn(async |request| {
+                host.answer(request).await.inspect_err(|error| eprintln!("{error:?}"))
+            });
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new());
             let _ = server.serve_connection(TokioIo::new(stream), service).await;

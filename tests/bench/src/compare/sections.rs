@@ -160,27 +160,15 @@ pub(crate) fn of(row: Row, programs: &Programs, options: &Options) -> Result<Sec
                 closed,
                 vec![
                     bare(ROOT)?,
-                    door(
-                        REST,
-                        Request::json(
-                            "/rpc/test:greeter@1/greetings/greet",
-                            r#"{"person":{"name":"Ann"},"tone":"plain"}"#,
-                        ),
-                    )?,
+                    door(REST, Request::json("/rpc/test:greeter@1/greetings/hello", "{}"))?,
                     door(
                         JSON_RPC,
                         Request::json(
                             "/jsonrpc",
-                            r#"{"jsonrpc":"2.0","id":1,"method":"greetings.greet","params":{"person":{"name":"Ann"},"tone":"plain"}}"#,
+                            r#"{"jsonrpc":"2.0","id":1,"method":"greetings.hello","params":{}}"#,
                         ),
                     )?,
-                    door(
-                        GRAPHQL,
-                        Request::json(
-                            "/graphql",
-                            r#"{"query":"mutation { greet(person: {name: \"Ann\"}, tone: PLAIN) }"}"#,
-                        ),
-                    )?,
+                    door(GRAPHQL, Request::json("/graphql", r#"{"query":"{ hello }"}"#))?,
                 ],
             )
         }
