@@ -15,6 +15,7 @@ mod walk;
 mod watch;
 
 mod foreign;
+mod metadata;
 mod serve;
 mod services;
 
@@ -45,6 +46,8 @@ mod logs;
 mod profile;
 mod shutdown;
 mod traps;
+
+mod clients;
 
 use std::path::Path;
 

@@ -54,10 +54,19 @@ pub(super) fn reply(
     Ok(response)
 }
 
-/// The response to a call that failed with the error that the contract declares; of any other failure the gateway tells.
-pub(super) fn refuse(target: &Target, failure: Failure, request_id: &str) -> Result<Response<Body>, Failure> {
-    let Some(error) = target.declared(&failure) else { return Err(failure) };
-    let mut response = problem::response(&failure, request_id, Some(&error));
+/// The response to a call that failed with the error that the contract declares, or with metadata beside it; of any other
+/// failure the gateway tells.
+pub(super) fn refuse(
+    target: &Target,
+    failure: Failure,
+    has_metadata: bool,
+    request_id: &str,
+) -> Result<Response<Body>, Failure> {
+    let error = target.declared(&failure);
+    if error.is_none() && !has_metadata {
+        return Err(failure);
+    }
+    let mut response = problem::response(&failure, request_id, error.as_deref());
     response.extensions_mut().insert(Refused(failure));
     Ok(response)
 }

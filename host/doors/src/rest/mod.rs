@@ -36,7 +36,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::{Method, Request, Response, StatusCode};
 use wharf_call::suggest::nearest;
 use wharf_call::{
-    Body, BoxFuture, Door, Failure, HttpService, Invocation, Kind, Output, Reply, Service, Value, ValueStream,
+    Body, BoxFuture, Door, Failure, HttpService, Invocation, Kind, Metadata, Output, Reply, Service, Value,
+    ValueStream,
 };
 
 pub use binding::BindingSpec;
@@ -126,7 +127,7 @@ impl RestDoor {
     async fn answer(
         &self,
         request: Request<Body>,
-        invocation: Invocation,
+        mut invocation: Invocation,
     ) -> Result<Response<Body>, Failure> {
         let path = request.uri().path();
         let path = path.strip_suffix('/').unwrap_or(path);
@@ -146,7 +147,7 @@ impl RestDoor {
         let mut response = if by_query {
             let media = media(&operation.target, request.headers())?;
             let args = self.read_query(operation, &request)?;
-            drop(request);
+            invocation.metadata = Metadata::of(request.into_parts().0.headers);
             self.config.call(&operation.target, args, None, media, None, invocation).await?
         } else {
             self.by_body(operation, request, invocation).await?
@@ -178,7 +179,7 @@ impl RestDoor {
         &self,
         operation: &Operation,
         request: Request<Body>,
-        invocation: Invocation,
+        mut invocation: Invocation,
     ) -> Result<Response<Body>, Failure> {
         let Target { plan, id, .. } = &operation.target;
         let media = media(&operation.target, request.headers())?;
@@ -192,6 +193,7 @@ impl RestDoor {
         let (parts, body) = request.into_parts();
         if let Some(item) = &operation.target.function().input {
             negotiate::check_type(&parts.headers, &LINES)?;
+            invocation.metadata = Metadata::of(parts.headers);
             let mut lines = Lines::new(body, self.config.body_bytes_max, &self.config.memory)?;
             let first = lines.next().await?.ok_or_else(|| {
                 Failure::new(Kind::BadRequest, "The body is empty: its first line has the parameters, or {}.")
@@ -206,6 +208,7 @@ impl RestDoor {
         if !http_body::Body::is_end_stream(&body) {
             negotiate::check_type(&parts.headers, &[JSON])?;
         }
+        invocation.metadata = Metadata::of(parts.headers);
         // The reservation pays for the text until it has become values.
         let (json, reservation) = collect(body, self.config.body_bytes_max, &self.config.memory).await?;
         let args = decode_args(plan, *id, &json, false, limits)?;
@@ -272,11 +275,14 @@ impl DoorConfig {
         invocation: Invocation,
     ) -> Result<Response<Body>, Failure> {
         let request_id = invocation.request_id.clone();
+        let metadata = invocation.metadata.clone();
         let called: Result<Reply, Failure> = target.invoke(args, input, Door::Rest, invocation).await;
-        match called {
-            Ok(reply) => answer::reply(self, target, reply, media, status, request_id.as_str()),
-            Err(failure) => answer::refuse(target, failure, request_id.as_str()),
-        }
+        let mut response = match called {
+            Ok(reply) => answer::reply(self, target, reply, media, status, request_id.as_str())?,
+            Err(failure) => answer::refuse(target, failure, metadata.has_answer(), request_id.as_str())?,
+        };
+        metadata.write_answer(response.headers_mut());
+        Ok(response)
     }
 }
 
