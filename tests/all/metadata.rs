@@ -165,6 +165,7 @@ fn the_same_fields_are_header_fields_at_every_other_door() {
             called.json()
         };
         assert_eq!(operator("callers.answer", json!({"headers": [tag()]})).await, json!(["NotCarried"]));
+        assert_eq!(seen(&operator("callers.who", json!({})).await), "");
 
         let answer = post(&host, "/jsonrpc", jsonrpc("answer", fields.clone()), &[]).await.expect(200);
         assert_eq!((answer.header("x-tag"), answer.header("raw-bin")), (Some("1"), Some("AAH/")));

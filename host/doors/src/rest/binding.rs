@@ -209,7 +209,8 @@ impl Bound {
         self.take_texts(&request, &invocation, &mut args)?;
         let (parts, body) = request.into_parts();
         let has_body = !http_body::Body::is_end_stream(&body);
-        if self.has_body() {
+        // To a function without parameters an object without members is as good as nothing.
+        if self.has_body() || self.target.function().params.is_empty() {
             if has_body {
                 negotiate::check_type(&parts.headers, &[JSON])?;
             }
