@@ -9,8 +9,9 @@
 //! # Streams
 //! What a plugin streams comes, by `accept`, as lines of JSON (`application/jsonl`, which is the default, or `application/x-ndjson`) or
 //! as server-sent events (`text/event-stream`). Events have the value as their data; one of type `complete` says that all is
-//! said, so that a browser does not ask again. A failure in the middle is a last line `{"error": PROBLEM}`, or an event of
-//! type `error` with the problem document, and then the body is cut: one that ended well has no such line.
+//! said, so that a browser does not ask again. After 15 seconds of silence a comment goes out, so that no proxy on the way
+//! takes the connection for dead. A failure in the middle is a last line `{"error": PROBLEM}`, or an event of type `error`
+//! with the problem document, and then the body is cut: one that ended well has no such line.
 //!
 //! What a client streams are lines of JSON: the parameters in the first one, then a line for each item. An empty line is none.
 //!
