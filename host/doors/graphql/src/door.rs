@@ -13,12 +13,12 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, VARY};
+use http::header::{CONTENT_TYPE, VARY};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use parking_lot::Mutex;
 use serde_json::Value as Json;
 use wharf_call::{
-    Body, BoxFuture, Failure, HttpService, Invocation, Kind, Memory, Metadata, Refused, Service,
+    Body, BoxFuture, Failure, HttpService, Invocation, Kind, Memory, Metadata, Refused, Service, problem,
 };
 use wharf_doors::body::collect;
 use wharf_doors::websocket;
@@ -233,12 +233,7 @@ fn refusal(of: &Failure, media: Media, request_id: &str) -> Response<Body> {
     let status = StatusCode::from_u16(of.kind().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = Outcome::refused(vec![failure(of, request_id)]).into_json();
     let mut response = json_response(status, media, body);
-    if let Some(allow) = of.allow().and_then(|allow| HeaderValue::from_str(allow).ok()) {
-        response.headers_mut().insert(ALLOW, allow);
-    }
-    if let Some(seconds) = of.retry_after_s() {
-        response.headers_mut().insert(RETRY_AFTER, seconds.into());
-    }
+    problem::write_fields(of, response.headers_mut());
     response.extensions_mut().insert(Refused(of.clone()));
     response
 }

@@ -30,7 +30,9 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use wharf_call::{Body, BoxFuture, Door, Failure, HttpService, Invocation, Kind, Metadata, Refused, Service};
+use wharf_call::{
+    Body, BoxFuture, Door, Failure, HttpService, Invocation, Kind, Metadata, Refused, Service, problem,
+};
 
 use crate::body::collect;
 use crate::rest::negotiate;
@@ -138,12 +140,7 @@ impl HttpService for JsonRpcDoor {
         let status = StatusCode::from_u16(failure.kind().status()).ok()?;
         let json = message::failed(message::NULL, failure, request_id, None);
         let mut response = response(Some(json.into()), None, status);
-        if let Some(allow) = failure.allow().and_then(|allow| HeaderValue::from_str(allow).ok()) {
-            response.headers_mut().insert(http::header::ALLOW, allow);
-        }
-        if let Some(seconds) = failure.retry_after_s() {
-            response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
+        problem::write_fields(failure, response.headers_mut());
         Some(response)
     }
 }
