@@ -1,10 +1,15 @@
 //! `wharf call`: one function of a plugin, called by the operator.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response};
 use wharf_call::ports::{Refusal, Stage};
-use wharf_call::{Body, Deadline, HttpService, Invocation, RequestId, TraceContext, problem};
+use wharf_call::{
+    Body, BoxFuture, Call, Deadline, Failure, HttpService, Invocation, Metadata, Reply, RequestId, Schema,
+    Service, TraceContext, problem,
+};
 use wharf_doors::rest::{BindingSpec, RestDoor};
 use wharf_engine::Plugin;
 
@@ -23,6 +28,7 @@ pub(crate) async fn call(
     let service = plugin.service().ok_or_else(|| {
         find(format!("plugin {name:?} exports no interface of its own: there is nothing to call"))
     })?;
+    let service: Arc<dyn Service> = Arc::new(ByOperator(service));
     let door = RestDoor::new(&[service], config).map_err(|wrong| find(wrong.join("\n")))?;
     let spec =
         BindingSpec { function: function.to_owned(), methods: vec![Method::POST], ..BindingSpec::default() };
@@ -36,6 +42,29 @@ pub(crate) async fn call(
     let id = invocation.request_id.clone();
     let answered = bound.call(request, invocation).await;
     Ok(answered.unwrap_or_else(|failure| problem::response(&failure, id.as_str(), None)))
+}
+
+/// A plugin's functions for the operator, whose calls have no metadata: what a plugin sets has no place in a response of
+/// the admin API.
+struct ByOperator(Arc<dyn Service>);
+
+impl Service for ByOperator {
+    fn plugin(&self) -> &str {
+        self.0.plugin()
+    }
+
+    fn generation(&self) -> u64 {
+        self.0.generation()
+    }
+
+    fn schema(&self) -> &Arc<Schema> {
+        self.0.schema()
+    }
+
+    fn invoke<'a>(&'a self, call: Call, mut invocation: Invocation) -> BoxFuture<'a, Result<Reply, Failure>> {
+        invocation.metadata = Metadata::default();
+        self.0.invoke(call, invocation)
+    }
 }
 
 /// What the host knows of a call that came in by no route.
@@ -55,5 +84,6 @@ fn invocation(function: &str) -> Result<Invocation, Refusal> {
         peer: "admin".into(),
         idempotent: false,
         deadline: Deadline::NONE,
+        metadata: Metadata::default(),
     })
 }

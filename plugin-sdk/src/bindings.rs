@@ -76,6 +76,21 @@ pub mod exports {
     }
 }
 
+/// `wharf:plugin/call`.
+#[cfg(all(feature = "service", target_family = "wasm"))]
+pub(crate) mod call {
+    generate! {
+        inline: "
+            package wharf:sdk-call;
+            world uses { import wharf:plugin/call@0.1.0; }
+        ",
+        world: "wharf:sdk-call/uses",
+        with: { "wharf:plugin/types@0.1.0": crate::bindings::wharf::plugin::types },
+        generate_all,
+    }
+    pub use wharf::plugin::call::*;
+}
+
 /// `wasi:keyvalue`.
 #[cfg(target_family = "wasm")]
 pub(crate) mod keyvalue {

@@ -172,6 +172,7 @@
 //! | [`client`] | HTTP calls of its own | `grants.http = ["https://api.example.com"]` |
 //! | [`config`] | settings | `config = { title = "My notes" }` |
 //! | [`env`](mod@env) | environment variables | `grants.env = { REGION = "north" }` |
+//! | [`service::call`] | who calls a service, and with what metadata | nothing |
 //! | [`log`], `tracing` | lines in the host's log | nothing; `limits.log_lines` bounds them |
 //! | [`time`] | waiting, the time of day | nothing |
 //! | `std::fs` | a directory | `grants.dirs = [{ path = "data", at = "/data" }]` |

@@ -1,14 +1,15 @@
 //! `examples/users` through every door, with clients that other people wrote. What these clients need beyond Rust,
 //! `.ci/run` installs into `target/clients` and `tests/clients`; without it these tests fail and say so.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 use wharf_harness::{Client, Host, Metrics, Protocol, TempDir, body, empty, request, run_alone};
 
+use crate::clients::{self, client, python};
 use crate::{ROOT, WHARF};
 
 /// For a first run, which builds the plugins.
@@ -66,17 +67,6 @@ impl Users {
         metrics.sum("wharf_rpc_calls_total", &[&format!("plugin=\"{plugin}\"")])
     }
 
-    /// Runs a client that prints a line of JSON for each thing that it found.
-    fn client(&self, program: &Path, args: &[&str]) -> Vec<Value> {
-        let mut command = Command::new(program);
-        command.args(args).current_dir(Path::new(ROOT).join("tests/clients")).stdin(Stdio::null());
-        let missing = |error| panic!("{}: {error}; run `.ci/clients` first", program.display());
-        let output = command.output().unwrap_or_else(missing);
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{args:?}\n{out}\n{err}");
-        out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
-    }
-
     fn write(&self, name: &str, text: &str) -> String {
         let path = self.data.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -87,15 +77,6 @@ impl Users {
     fn grpc_address(&self) -> String {
         self.host.http().to_string()
     }
-}
-
-fn python() -> PathBuf {
-    clients().join("bin/python")
-}
-
-/// Where the Python clients are: beside everything that is built.
-fn clients() -> PathBuf {
-    Path::new(ROOT).join("target/clients/python")
 }
 
 /// A call of every function, in an order that makes sense.
@@ -164,7 +145,7 @@ fn a_stock_grpc_client_that_knows_only_reflection_calls_every_function() {
     run_alone(PATIENCE, async {
         let users = Users::start().await;
         let calls = users.write("calls.json", &script().to_string());
-        let mut answers = users.client(&python(), &["by_reflection.py", &users.grpc_address(), &calls]);
+        let mut answers = client(&python(), &["by_reflection.py", &users.grpc_address(), &calls]);
         let listed = answers.remove(0)["services"].clone();
         for (service, methods) in
             listed.as_object().unwrap().iter().filter(|(name, _)| name.starts_with("demo."))
@@ -190,7 +171,7 @@ fn a_client_that_is_generated_from_the_downloaded_proto_files_calls_every_functi
         let folder = users.data.path().join("proto");
         let calls = users.write("calls.json", &script().to_string());
         let args = ["by_proto.py", &users.grpc_address(), folder.to_str().unwrap(), &calls];
-        assert_script(&users.client(&python(), &args));
+        assert_script(&client(&python(), &args));
     });
 }
 
@@ -200,7 +181,7 @@ fn graphql_meets_the_audits_of_its_http_specification_and_a_client_understands_i
         let users = Users::start().await;
         users.create("ann").await;
         let query = "{ getUser(id: \"u00000001\") { name status permissions contact { __typename } } }";
-        let found = users.client(Path::new("node"), &["graphql.mjs", &users.url("/graphql"), query]);
+        let found = client(Path::new("node"), &["graphql.mjs", &users.url("/graphql"), query]);
         assert!(found[0]["audits"].as_u64().unwrap() > 50, "{}", found[0]);
         // Two of them are of the time before the specification's watershed, 2025-01-01: since then a client that accepts
         // everything is answered with the newer media type.
@@ -222,8 +203,8 @@ fn the_openapi_document_validates_and_a_fuzz_of_every_operation_finds_nothing_un
         compare("openapi.json", &format!("{:#}\n", document.json()));
         let file = users.write("openapi.json", document.text());
         let validate = "import json, sys; from openapi_spec_validator import validate; validate(json.load(open(sys.argv[1])))";
-        users.client(&python(), &["-c", validate, &file]);
-        let schemathesis = clients().join("bin/schemathesis");
+        client(&python(), &["-c", validate, &file]);
+        let schemathesis = clients::dir().join("bin/schemathesis");
         let mut command = Command::new(&schemathesis);
         command.args([
             "run",

@@ -16,6 +16,7 @@ mod watch;
 
 mod echo;
 mod foreign;
+mod metadata;
 mod serve;
 mod services;
 
@@ -46,6 +47,8 @@ mod logs;
 mod profile;
 mod shutdown;
 mod traps;
+
+mod clients;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

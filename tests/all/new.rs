@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use wharf_harness::{Finished, Host, Load, TempDir, command, eventually, finish, run, run_alone};
+use wharf_harness::{
+    Finished, Host, Load, TempDir, body, command, eventually, finish, request, run, run_alone,
+};
 
 use crate::{ROOT, WHARF};
 
@@ -37,15 +39,19 @@ impl Author {
         command(WHARF, &self.0, args).await
     }
 
-    /// Cargo in a project, as it would be typed, with the binary under test as the installed one.
-    async fn cargo(&self, project: &str, args: &[&str]) -> Finished {
-        // Where dependencies are compiled is shared by all tests, and kept for the next run.
+    /// Where dependencies are compiled is shared by all tests, and kept for the next run.
+    fn share_target(&self, project: &str) {
         let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("author");
         fs::create_dir_all(&shared).unwrap();
         let target = self.path(project).join("target");
         if !target.exists() {
             std::os::unix::fs::symlink(&shared, target).unwrap();
         }
+    }
+
+    /// Cargo in a project, as it would be typed, with the binary under test as the installed one.
+    async fn cargo(&self, project: &str, args: &[&str]) -> Finished {
+        self.share_target(project);
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(args).current_dir(self.path(project)).env("WHARF", WHARF);
         for (name, _) in std::env::vars_os() {
@@ -148,6 +154,42 @@ fn a_new_plugin_passes_its_tests_and_is_swapped_as_it_is_saved_without_a_failed_
         assert!(report.answers.keys().all(|(status, ..)| *status == 200), "{report:#?}");
         host.sigint();
         assert_eq!(host.wait_exit(Duration::from_secs(15)).await, Some(0));
+    });
+}
+
+#[test]
+fn a_new_service_is_built_and_served_as_it_is() {
+    run_alone(FIRST_BUILD, async {
+        let author = Author::new("greeter");
+        let made = author.wharf(&["new", "service", "greeter"]).await;
+        assert_eq!((made.code, &*made.stderr), (Some(0), ""), "{made:?}");
+        let lock = fs::read_to_string(author.path("greeter/Cargo.lock")).unwrap();
+        author.share_target("greeter");
+        let dir = author.path("greeter");
+        // By itself, because a first build takes longer than a host is given to serve.
+        let built = finish(Command::new(WHARF).arg("build").current_dir(&dir), FIRST_BUILD).await;
+        assert_eq!(built.code, Some(0), "{built:?}");
+        let ports = ["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        let host = Host::spawn(WHARF, &[&["up", dir.to_str().unwrap()], &ports[..]].concat()).await;
+        assert_eq!(
+            lock,
+            fs::read_to_string(author.path("greeter/Cargo.lock")).unwrap(),
+            "the lock file that the project starts with is complete"
+        );
+
+        let greet = async |name: &str| {
+            let sent = format!(r#"{{"name": "{name}", "tone": "cheerful"}}"#);
+            let mut asked = request("POST", "/rpc/example:greetings@1/greetings/greet", body(sent));
+            asked.headers_mut().insert("content-type", "application/json".parse().unwrap());
+            host.send(asked).await
+        };
+        let greeted = greet("Ann").await.expect(200).json();
+        assert_eq!((&greeted["text"], &greeted["tone"]), (&"Hello, Ann!".into(), &"cheerful".into()));
+        let refused = greet("").await.expect_problem(400, "not_a_name").json();
+        assert_eq!(refused["error"]["notAName"], "a name has 1 to 64 bytes");
+        assert_eq!(host.get("/hello/Bob").await.expect(200).json()["text"], "Hello, Bob.");
+        let document = host.get("/openapi.json").await.expect(200);
+        assert!(document.text().contains("Greets somebody by name"), "its comments reach the clients");
     });
 }
 

@@ -1,10 +1,13 @@
 //! Services of the SDK in the real host, through the door of JSON: every way that a function can be called, and what a
 //! swap changes.
 
+use std::io::Write;
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
-use wharf_harness::{Host, Protocol, body, components, request, run, run_alone};
+use wharf_harness::{Host, Protocol, body, components, process, request, run, run_alone};
 
 use crate::host;
 
@@ -207,6 +210,53 @@ fn what_is_larger_than_a_message_may_be_is_refused_at_every_door() {
         let told =
             answer.header("grpc-status").map_or(answer.text().contains("grpc-status:8"), |code| code == "8");
         assert!(told, "{answer:?}");
+        assert_eq!(ask(&host, "hello", json!({})).await.0, 200);
+    });
+}
+
+#[test]
+fn a_compressed_bomb_is_refused_at_every_door_and_costs_no_memory() {
+    run_alone(Duration::from_secs(120), async {
+        let host = host(&format!("[doors]\nmessage_bytes = \"1MiB\"\n{SERVICE}")).start().await;
+        assert_eq!(ask(&host, "hello", json!({})).await.0, 200);
+        // 512 MiB of blanks in half a MiB: members of a gzip file may follow each other (RFC 1952, section 2.2).
+        let mut member = GzEncoder::new(Vec::new(), Compression::best());
+        member.write_all(&vec![b' '; 4 << 20]).unwrap();
+        let bomb = member.finish().unwrap().repeat(128);
+        assert!(bomb.len() < 1 << 20, "{} bytes", bomb.len());
+        let rss = process::rss_bytes(host.pid());
+
+        for path in ["/test.greeter.v1.Greetings/Hello", "/test.greeter.v1.Greetings/Sum"] {
+            let mut message = vec![1];
+            message.extend_from_slice(&(bomb.len() as u32).to_be_bytes());
+            message.extend_from_slice(&bomb);
+            let mut asked = request("POST", path, body(message));
+            asked.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+            asked.headers_mut().insert("grpc-encoding", "gzip".parse().unwrap());
+            let answer = host.connect(Protocol::Http2).await.answer(asked).await.expect(200);
+            assert_eq!(answer.header("grpc-status"), Some("8"), "{path}: {answer:?}");
+            assert!(
+                answer.header("grpc-message").unwrap().contains("unfolds to more than the 1MiB"),
+                "{answer:?}"
+            );
+        }
+        for path in [
+            "/rpc/test:greeter@1/greetings/hello",
+            "/rpc/test:greeter@1/greetings/sum",
+            "/jsonrpc",
+            "/graphql",
+        ] {
+            let mut asked = request("POST", path, body(bomb.clone()));
+            let lines = path.ends_with("sum");
+            let content_type = if lines { "application/jsonl" } else { "application/json" };
+            asked.headers_mut().insert("content-type", content_type.parse().unwrap());
+            asked.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+            let answer = host.send(asked).await.expect(415);
+            assert_eq!(answer.header("accept-encoding"), Some("identity"), "{path}: {answer:?}");
+            assert!(answer.text().contains("send it without `content-encoding`"), "{path}: {answer:?}");
+        }
+        let more = process::rss_bytes_max(host.pid()).saturating_sub(rss);
+        assert!(more < 24 << 20, "{more} bytes more");
         assert_eq!(ask(&host, "hello", json!({})).await.0, 200);
     });
 }

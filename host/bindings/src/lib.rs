@@ -31,6 +31,19 @@ pub mod lifecycle_0_1 {
     });
 }
 
+/// `wharf:plugin/call@0.1.0`.
+#[allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "generated")]
+pub mod call_0_1 {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "
+            package wharf:host-call;
+            world call-only { import wharf:plugin/call@0.1.0; }
+        ",
+        world: "wharf:host-call/call-only",
+    });
+}
+
 /// `wasi:config/store@0.2.0-rc.1`.
 #[allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "generated")]
 pub mod config_0_2 {

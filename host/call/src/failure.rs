@@ -19,6 +19,7 @@ struct Inner {
     private: Option<String>,
     guest_kind: Option<String>,
     allow: Option<String>,
+    accept_encoding: Option<&'static str>,
     retry_after_s: Option<u32>,
     error: Option<Value>,
 }
@@ -175,6 +176,7 @@ impl Failure {
             private: None,
             guest_kind: None,
             allow: None,
+            accept_encoding: None,
             retry_after_s: None,
             error: None,
         }))
@@ -256,6 +258,14 @@ impl Failure {
         self
     }
 
+    /// Adds the content codings that a request's body may have, as the value of an `Accept-Encoding` header (RFC 9110, sections
+    /// 12.5.3 and 15.5.16).
+    #[must_use]
+    pub fn with_accept_encoding(mut self, codings: &'static str) -> Self {
+        self.0.accept_encoding = Some(codings);
+        self
+    }
+
     /// Adds when to come back, in seconds: a `Retry-After` header (RFC 9110, section 10.2.3).
     #[must_use]
     pub fn with_retry_after_s(mut self, seconds: u32) -> Self {
@@ -301,6 +311,11 @@ impl Failure {
     /// The value of the `Allow` header.
     pub fn allow(&self) -> Option<&str> {
         self.0.allow.as_deref()
+    }
+
+    /// The value of the `Accept-Encoding` header.
+    pub fn accept_encoding(&self) -> Option<&'static str> {
+        self.0.accept_encoding
     }
 
     /// The error that the plugin returned, of the type that its contract declares.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::{Deadline, TraceContext, hex};
+use crate::{Deadline, Metadata, TraceContext, hex};
 
 /// What the host knows of a call beside its request; the `context` of `wit/types.wit`.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Invocation {
     pub idempotent: bool,
     /// When the head of the response is due.
     pub deadline: Deadline,
+    /// What goes with a typed call beside its arguments; empty until a door has read it.
+    pub metadata: Metadata,
 }
 
 /// Who is calling, as the host has established it.

@@ -17,6 +17,7 @@ pub mod hop_by_hop;
 mod invocation;
 mod key_value;
 pub mod limits;
+pub mod metadata;
 pub mod ports;
 pub mod problem;
 mod schema;
@@ -38,6 +39,7 @@ pub use failure::{Failure, Kind, Origin, Retry};
 pub use invocation::{Caller, Invocation, RequestId, TRACEPARENT, X_REQUEST_ID};
 pub use key_value::{Change, KEY_BYTES_MAX, KeyPage, KeyValue, KeyValueError, Swap};
 pub use limits::{Exceeded, LimitAction, LimitGuard, LimitKey, LimitSet};
+pub use metadata::Metadata;
 pub use ports::{BoxFuture, Control, HttpService, Memory, MemoryUse, Refused, Reservation};
 pub use schema::{
     Case, Docs, Field, Flow, Function, FunctionId, Interface, Output, Package, Schema, Type, TypeDef, TypeId,

@@ -6,6 +6,7 @@
 //! | `content-type`   | `application/problem+json`                                                         |
 //! | `allow`          | when the failure lists methods                                                     |
 //! | `retry-after`    | when the failure says when to come back                                            |
+//! | `accept-encoding`| when the failure lists the content codings that a body may have                    |
 //! | body `type`      | `urn:wharf:failure:<kind>`, a name and not a place: nothing has to be served there |
 //! | body `title`     | of the kind                                                                        |
 //! | body `status`    | the status again                                                                   |
@@ -17,7 +18,7 @@
 use std::io::Write;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 
 use crate::{Body, Failure};
@@ -35,13 +36,21 @@ pub fn response(failure: &Failure, request_id: &str, error: Option<&[u8]>) -> Re
         StatusCode::from_u16(failure.kind().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    write_fields(failure, headers);
+    response
+}
+
+/// Adds the header fields that tell a client what to do about `failure`, whatever the body is.
+pub fn write_fields(failure: &Failure, headers: &mut HeaderMap) {
     if let Some(allow) = failure.allow().and_then(|allow| HeaderValue::from_str(allow).ok()) {
         headers.insert(ALLOW, allow);
     }
     if let Some(seconds) = failure.retry_after_s() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    response
+    if let Some(codings) = failure.accept_encoding() {
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(codings));
+    }
 }
 
 /// The document alone, on one line.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use wharf_call::units::show_size;
 use wharf_call::{Body, Failure, Kind, Memory, MemoryUse, Reservation};
@@ -44,6 +45,21 @@ pub async fn collect(
         collected.extend_from_slice(&data);
     }
     Ok((collected.freeze(), Some(reservation)))
+}
+
+/// Refuses a body with a content coding: its length would say nothing about what it unfolds to.
+///
+/// # Errors
+/// [`Kind::UnsupportedMediaType`] for anything but `identity` (RFC 9110, section 15.5.16).
+pub fn check_coding(headers: &HeaderMap) -> Result<(), Failure> {
+    let codings = headers.get_all(CONTENT_ENCODING).iter();
+    let coded = codings.map(HeaderValue::as_bytes).find(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+    let Some(coding) = coded else { return Ok(()) };
+    let shown: String = String::from_utf8_lossy(coding).chars().take(40).collect();
+    let text = format!(
+        "No body with the content coding {shown:?} is taken here: send it without `content-encoding`."
+    );
+    Err(Failure::new(Kind::UnsupportedMediaType, text).with_accept_encoding("identity"))
 }
 
 fn too_large(bytes_max: u64) -> Failure {

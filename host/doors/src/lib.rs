@@ -11,6 +11,7 @@ pub mod body;
 pub mod call;
 pub mod compat;
 pub mod errors;
+pub mod events;
 pub mod json;
 pub mod jsonrpc;
 pub mod names;

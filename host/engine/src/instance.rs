@@ -15,6 +15,7 @@ use crate::capabilities::Capabilities;
 use crate::cores::Mourned;
 use crate::enforcer::Enforcer;
 use crate::epoch::Meter;
+use crate::imports::call::TypedCall;
 use crate::profile::Profiling;
 use crate::request_body::{BodyHold, RequestBody};
 use crate::service;
@@ -176,6 +177,12 @@ impl Instance {
             .map_err(|error| Ended::Trapped(error).into_failure(store))
     }
 
+    /// From now on it works on this typed call.
+    pub(crate) fn enter_typed<T: Send + 'static>(&mut self, invocation: Invocation, answer: &Answer<T>) {
+        self.enter(&invocation, answer);
+        self.store.data_mut().call = Some(TypedCall::new(invocation));
+    }
+
     /// From now on it works on this call.
     pub(crate) fn enter<T: Send + 'static>(&mut self, invocation: &Invocation, answer: &Answer<T>) {
         self.calls += 1;
@@ -228,6 +235,7 @@ impl Instance {
                 state.watch_handles();
                 state.log.set_request(None);
                 state.egress.end();
+                state.call = None;
                 Ok(())
             }
             Err(ended) => Err(ended.into_failure(store)),

@@ -12,6 +12,7 @@ use wharf_call::{Failure, Kind, LimitGuard, LimitKey, Peers};
 use crate::capabilities::Capabilities;
 use crate::enforcer::Enforcer;
 use crate::epoch::Meter;
+use crate::imports::call::TypedCall;
 use crate::imports::http::GuestEgress;
 use crate::imports::keyvalue::Values;
 use crate::imports::output::{GuestLog, Output};
@@ -25,6 +26,8 @@ pub(crate) struct State {
     pub(crate) limiter: MemoryLimiter,
     pub(crate) log: Arc<GuestLog>,
     pub(crate) egress: GuestEgress,
+    /// The typed call that it works on, if it works on one.
+    pub(crate) call: Option<TypedCall>,
     pub(crate) peers: Option<Arc<dyn Peers>>,
     wasi: WasiCtx,
     http: WasiHttpCtx,
@@ -69,6 +72,7 @@ impl State {
             meter: Arc::new(Meter::new(enforcer.clone())),
             limiter,
             egress: GuestEgress::new(granted.egress.clone(), plugin.limits.chunk_bytes, effects.clone()),
+            call: None,
             wasi: wasi.build(),
             log,
             http,

@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use wharf_call::{Body, Deadline, Failure, Invocation, Kind, UpgradeOffer, hop_by_hop};
+use wharf_call::{Body, Deadline, Failure, Invocation, Kind, Metadata, UpgradeOffer, hop_by_hop};
 
 use crate::connection::Conn;
 use crate::exchange::Exchange;
@@ -113,6 +113,7 @@ async fn call(
         peer: exchange.conn().peer.clone(),
         idempotent: route.idempotent,
         deadline: Deadline::NONE,
+        metadata: Metadata::default(),
     };
     let call = async { route.target.call(request, invocation).await };
     match AssertUnwindSafe(call).catch_unwind().await {

@@ -248,6 +248,11 @@
 //! `push` has not taken when it returns is dropped. An instance serves nobody else while it streams, unless the manifest
 //! sets `pool.concurrency`: raise `pool.max` to as many callers as there may be.
 //!
+//! # Who calls
+//!
+//! [`call`] has the context of the call that goes on, what its caller sent along as metadata of gRPC or header fields of HTTP,
+//! and takes what is to go with the answer.
+//!
 //! # A handler beside it
 //!
 //! A component may answer requests of its own, too: the type implements [`Handler`](crate::Handler), or has
@@ -310,6 +315,7 @@
 //!
 //! [`testing::Plugin::run`]: crate::testing::Plugin::run
 
+pub mod call;
 mod flow;
 mod instance;
 mod scalars;

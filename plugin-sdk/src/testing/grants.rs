@@ -28,6 +28,11 @@ pub(crate) struct Grants {
     pub(crate) buckets: RefCell<BTreeMap<String, BTreeMap<String, Vec<u8>>>>,
     pub(crate) logs: RefCell<Vec<LogLine>>,
     pub(super) http: Vec<(String, Serve)>,
+    /// What comes with the calls of a service, and what has gone with their answers.
+    #[cfg(feature = "service")]
+    pub(crate) metadata: Vec<(String, Vec<u8>)>,
+    #[cfg(feature = "service")]
+    pub(crate) answered: RefCell<Vec<(String, Vec<u8>)>>,
     /// The time of day at a moment of the test's clock.
     pub(super) clock: (SystemTime, Duration),
     background: Cell<usize>,
@@ -54,6 +59,10 @@ impl Grants {
             buckets: RefCell::default(),
             logs: RefCell::default(),
             http: Vec::new(),
+            #[cfg(feature = "service")]
+            metadata: Vec::new(),
+            #[cfg(feature = "service")]
+            answered: RefCell::default(),
             clock: (SystemTime::now(), super::now()),
             background: Cell::new(0),
             idle: RefCell::default(),

@@ -120,6 +120,14 @@ impl Plugin {
         })
     }
 
+    /// A field that comes with every call of a service in [`Plugin::run`]:
+    /// [`service::call::metadata`](crate::service::call::metadata).
+    #[cfg(feature = "service")]
+    #[must_use]
+    pub fn metadata(self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
+        self.grant(|grants| grants.metadata.push((name.into(), value.into())))
+    }
+
     /// The time of day when the plugin is made: [`time::now`](crate::time::now). The real one without.
     #[must_use]
     pub fn clock(self, time: SystemTime) -> Self {
@@ -214,6 +222,14 @@ impl Plugin {
     /// The value of a key in a bucket, now.
     pub fn stored(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
         self.grants.buckets.borrow().get(bucket)?.get(key).cloned()
+    }
+
+    /// The value of a field that has gone with an answer, the last one:
+    /// [`service::call::set_metadata`](crate::service::call::set_metadata).
+    #[cfg(feature = "service")]
+    pub fn answered_metadata(&self, name: &str) -> Option<Vec<u8>> {
+        let answered = self.grants.answered.borrow();
+        answered.iter().rfind(|(own, _)| own == name).map(|(_, value)| value.clone())
     }
 
     /// The lines that were logged with `tracing` so far.

@@ -13,17 +13,20 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, VARY};
+use http::header::{CONTENT_TYPE, VARY};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use parking_lot::Mutex;
 use serde_json::Value as Json;
-use wharf_call::{Body, BoxFuture, Failure, HttpService, Invocation, Kind, Memory, Refused, Service};
+use wharf_call::{
+    Body, BoxFuture, Failure, HttpService, Invocation, Kind, Memory, Metadata, Refused, Service, problem,
+};
 use wharf_doors::body::collect;
 use wharf_doors::websocket;
 
 use crate::cache::Cache;
 use crate::config::{GraphqlConfig, LinkSpec};
 use crate::errors::{Outcome, VALIDATION_FAILED, failure, request_error};
+use crate::execute::plain;
 use crate::model::{Model, RootKind};
 use crate::negotiate::{Accepted, Media, accepted, is_json};
 use crate::request::GraphqlRequest;
@@ -69,7 +72,7 @@ impl GraphqlDoor {
     async fn answer(
         &self,
         request: Request<Body>,
-        invocation: Invocation,
+        mut invocation: Invocation,
     ) -> Result<Response<Body>, Failure> {
         let config = &self.core.config;
         if websocket::is_offered(&request) {
@@ -91,13 +94,21 @@ impl GraphqlDoor {
         if accepts.best == Media::Html {
             return Ok(graphiql::page());
         }
-        let answered = match is_get {
-            true => match GraphqlRequest::from_url(query) {
+        let (head, body) = request.into_parts();
+        let json = if is_get { Ok(()) } else { is_json(&head.headers) };
+        invocation.metadata = Metadata::of(head.headers);
+        let answered = match json {
+            Err(failure) => Err(failure),
+            Ok(()) if is_get => match GraphqlRequest::from_url(head.uri.query().unwrap_or_default()) {
                 Ok(request) => self.one(request, is_get, accepts, invocation.clone()).await,
                 Err(failure) => Err(failure),
             },
-            false => self.post(request, accepts, invocation.clone()).await,
+            Ok(()) => self.post(body, accepts, invocation.clone()).await,
         };
+        let answered = answered.map(|mut response| {
+            invocation.metadata.write_answer(response.headers_mut());
+            response
+        });
         answered.or_else(|failure| {
             let media = if accepts.best == Media::Json { Media::Json } else { Media::Response };
             Ok(refusal(&failure, media, invocation.request_id.as_str()))
@@ -106,13 +117,12 @@ impl GraphqlDoor {
 
     async fn post(
         &self,
-        request: Request<Body>,
+        body: Body,
         accepts: Accepted,
         invocation: Invocation,
     ) -> Result<Response<Body>, Failure> {
-        is_json(request.headers())?;
         let config = &self.core.config;
-        let (bytes, _paid) = collect(request.into_body(), config.body_bytes_max, &self.core.memory).await?;
+        let (bytes, _paid) = collect(body, config.body_bytes_max, &self.core.memory).await?;
         let json = unique::parse(&bytes)
             .map_err(|error| Failure::new(Kind::BadRequest, format!("The body {error}")))?;
         let Json::Array(batch) = json else {
@@ -126,6 +136,8 @@ impl GraphqlDoor {
             return Err(Failure::new(Kind::BadRequest, text));
         }
         let requests = batch.into_iter().map(GraphqlRequest::from_json).collect::<Result<Vec<_>, _>>()?;
+        // Their answers are one response.
+        let invocation = plain(&invocation);
         let outcomes = join_all(requests.into_iter().map(|request| self.part(request, &invocation))).await;
         let mut body = b"[".to_vec();
         for (at, outcome) in outcomes.iter().enumerate() {
@@ -168,7 +180,8 @@ impl GraphqlDoor {
                     return Err(Failure::new(Kind::MethodNotAllowed, text).with_allow("POST"));
                 }
                 RootKind::Subscription if accepts.events => {
-                    return Ok(events::respond(self.core.clone().subscribe(ready, invocation)));
+                    // The response begins before anything is called.
+                    return Ok(events::respond(self.core.clone().subscribe(ready, plain(&invocation))));
                 }
                 RootKind::Subscription => {
                     let text = "A subscription needs `accept: text/event-stream`, or a WebSocket.";
@@ -220,12 +233,7 @@ fn refusal(of: &Failure, media: Media, request_id: &str) -> Response<Body> {
     let status = StatusCode::from_u16(of.kind().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = Outcome::refused(vec![failure(of, request_id)]).into_json();
     let mut response = json_response(status, media, body);
-    if let Some(allow) = of.allow().and_then(|allow| HeaderValue::from_str(allow).ok()) {
-        response.headers_mut().insert(ALLOW, allow);
-    }
-    if let Some(seconds) = of.retry_after_s() {
-        response.headers_mut().insert(RETRY_AFTER, seconds.into());
-    }
+    problem::write_fields(of, response.headers_mut());
     response.extensions_mut().insert(Refused(of.clone()));
     response
 }

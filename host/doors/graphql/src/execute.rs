@@ -37,11 +37,20 @@ const ERROR_BYTES: usize = 512;
 /// A field at the root that failed although it must not be null.
 struct Fatal;
 
+/// The invocation of a call that has no response to itself.
+pub(crate) fn plain(invocation: &Invocation) -> Invocation {
+    Invocation { metadata: invocation.metadata.without_answer(), ..invocation.clone() }
+}
+
 impl Core {
     /// Executes a query or a mutation.
     pub(crate) async fn execute(&self, mut ready: Ready, invocation: &Invocation) -> Outcome {
         let args = std::mem::take(&mut ready.args);
-        let mut job = Job::new(self, invocation);
+        let plain = plain(invocation);
+        let calls = ready.plan.roots.iter().filter(|root| matches!(root.source, RootSource::Call { .. }));
+        // The header fields of the response are those of the one call that it is about.
+        let of_roots = if calls.count() == 1 { invocation } else { &plain };
+        let mut job = Job::new(self, &plain);
         let introspected = match ready.plan.introspects {
             true => match self.introspect(&ready, invocation).await {
                 Ok(data) => data,
@@ -56,7 +65,7 @@ impl Core {
         if ready.plan.kind == RootKind::Mutation {
             // One after the other, each to its end (GraphQL, section 6.2.2).
             for (root, args) in roots {
-                let reply = self.call(root, args, invocation).await;
+                let reply = self.call(root, args, of_roots).await;
                 match job.field(root, reply, &introspected) {
                     Ok(text) => fields.push((root, text)),
                     Err(Fatal) => {
@@ -69,7 +78,7 @@ impl Core {
                 loader.clear();
             }
         } else {
-            let replies = join_all(roots.map(|(root, args)| self.call(root, args, invocation))).await;
+            let replies = join_all(roots.map(|(root, args)| self.call(root, args, of_roots))).await;
             for (root, reply) in ready.plan.roots.iter().zip(replies) {
                 match job.field(root, reply, &introspected) {
                     Ok(text) => fields.push((root, text)),

@@ -3,6 +3,7 @@
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use wharf_call::{Failure, Kind};
+use wharf_doors::body::check_coding;
 
 /// How a response is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,8 +111,9 @@ fn parse(range: &str) -> (&str, u16) {
 /// Checks the type of a body. It is also what keeps pages of other origins out: a browser asks before it sends JSON.
 ///
 /// # Errors
-/// [`Kind::UnsupportedMediaType`] for anything but JSON in UTF-8.
+/// [`Kind::UnsupportedMediaType`] for anything but JSON in UTF-8, and for a body with a content coding.
 pub(crate) fn is_json(headers: &HeaderMap) -> Result<(), Failure> {
+    check_coding(headers)?;
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = value.split(';').map(str::trim);
     let json = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));

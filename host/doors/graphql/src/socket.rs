@@ -11,7 +11,7 @@ use futures_util::stream::{self, AbortHandle, Abortable, BoxStream, SelectAll};
 use http::{Request, Response};
 use serde_json::{Value as Json, json};
 use tokio::time::{Instant, timeout_at};
-use wharf_call::{Body, Deadline, Failure, Invocation};
+use wharf_call::{Body, Deadline, Failure, Invocation, Metadata};
 use wharf_doors::websocket::{self, Message, Socket};
 
 use crate::errors::Outcome;
@@ -33,7 +33,9 @@ pub(crate) fn accept(
     let core = core.clone();
     let limits = core.config.socket.limits;
     // The deadline was that of the handshake. Each operation has the limits of the plugin that it calls.
-    let invocation = Invocation { deadline: Deadline::NONE, ..invocation };
+    // The handshake is answered before anything is called.
+    let metadata = Metadata::of(request.headers().clone()).without_answer();
+    let invocation = Invocation { deadline: Deadline::NONE, metadata, ..invocation };
     websocket::accept(request, &[PROTOCOL], limits, move |socket, _| run(core, socket, invocation))
 }
 

@@ -18,8 +18,8 @@ use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 use wharf_call::{
     Body, BoxFuture, Call, Case, Deadline, Docs, Failure, Field, Function, HttpService, Interface,
-    Invocation, Output, Package, Reply, RequestId, Schema, Service, TraceContext, Type, TypeDef, TypeId,
-    TypeKind, Value,
+    Invocation, Metadata, Output, Package, Reply, RequestId, Schema, Service, TraceContext, Type, TypeDef,
+    TypeId, TypeKind, Value,
 };
 use wharf_doors::testing::Unbounded;
 
@@ -108,6 +108,7 @@ fn invocation() -> Invocation {
         peer: "127.0.0.1".into(),
         idempotent: false,
         deadline: Deadline::NONE,
+        metadata: Metadata::default(),
     }
 }
 

@@ -17,7 +17,8 @@ use tonic::server::{Grpc, UnaryService};
 use tonic_prost::ProstCodec;
 use wharf_call::{
     Body, BoxFuture, Call, Deadline, Docs, Failure, Field, Function, HttpService, Interface, Invocation,
-    Output, Package, Reply, RequestId, Schema, Service, TraceContext, Type, TypeDef, TypeId, TypeKind, Value,
+    Metadata, Output, Package, Reply, RequestId, Schema, Service, TraceContext, Type, TypeDef, TypeId,
+    TypeKind, Value,
 };
 use wharf_doors::testing::Unbounded;
 use wharf_grpc::{GrpcConfig, GrpcDoor};
@@ -145,6 +146,7 @@ fn invocation() -> Invocation {
         peer: "bench".into(),
         idempotent: false,
         deadline: Deadline::NONE,
+        metadata: Metadata::default(),
     }
 }
 

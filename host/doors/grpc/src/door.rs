@@ -6,8 +6,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Request, Response, StatusCode};
 use prost_types::FileDescriptorProto;
 use wharf_call::{
-    Body, BoxFuture, Call, Door, Failure, FunctionId, HttpService, Invocation, Kind, Refused, Reply, Schema,
-    Service, Value,
+    Body, BoxFuture, Call, Door, Failure, FunctionId, HttpService, Invocation, Kind, Metadata, Refused,
+    Reply, Schema, Service, Value,
 };
 use wharf_doors::call;
 
@@ -94,13 +94,15 @@ impl GrpcDoor {
                 request_id: request_id.to_string(),
                 gzip: accepts_gzip(&self.shared.config, request.headers()),
             });
-            match exchange.run(request, &mut invocation).await {
+            let mut response = match exchange.run(request, &mut invocation).await {
                 Ok(response) => response,
                 Err(failure) => {
                     let details = exchange.details(&failure);
                     status::response(failure, details)
                 }
-            }
+            };
+            invocation.metadata.write_answer(response.headers_mut());
+            response
         } else if let Some(response) = self.builtin.call(request).await {
             response
         } else {
@@ -231,7 +233,13 @@ impl Exchange {
     ) -> Result<Response<Body>, Failure> {
         let (head, body) = request.into_parts();
         let gzip = sent_gzip(&head.headers)?;
-        let Some(limit) = timeout(&head.headers)? else { return self.go(body, gzip, invocation, None).await };
+        let limit = timeout(&head.headers)?;
+        invocation.metadata = Metadata::of(head.headers);
+        if let Some(name) = invocation.metadata.not_base64() {
+            let text = format!("The metadata {name:?} is not base64, which the value of a name in -bin is.");
+            return Err(Failure::new(Kind::BadRequest, text));
+        }
+        let Some(limit) = limit else { return self.go(body, gzip, invocation, None).await };
         let now = Instant::now();
         invocation.deadline = invocation.deadline.narrow(now, limit);
         let Some(due) = now.checked_add(limit) else { return self.go(body, gzip, invocation, None).await };

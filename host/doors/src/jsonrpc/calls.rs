@@ -93,8 +93,11 @@ impl Inner {
             Err(error) => return self.wrong(Wrong::Json(error), id),
             Ok(_) => return self.refused(INVALID_REQUEST, NULL, "A batch has at least one call.".into(), id),
         };
+        // Their answers are one response.
+        let metadata = invocation.metadata.without_answer();
+        let invocation = Invocation { metadata, ..invocation.clone() };
         let calls: Vec<BoxFuture<'_, Option<Vec<u8>>>> =
-            batch.into_iter().map(|raw| self.one_of_batch(raw.get(), invocation).boxed()).collect();
+            batch.into_iter().map(|raw| self.one_of_batch(raw.get(), &invocation).boxed()).collect();
         let mut answers = stream::iter(calls).buffered(self.config.batch_at_once.max(1));
         let mut out = Vec::new();
         let Some(mut paid) = self.config.door.memory.reserve(MemoryUse::Bodies, 0) else {

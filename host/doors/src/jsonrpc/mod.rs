@@ -30,7 +30,9 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use wharf_call::{Body, BoxFuture, Door, Failure, HttpService, Invocation, Kind, Refused, Service};
+use wharf_call::{
+    Body, BoxFuture, Door, Failure, HttpService, Invocation, Kind, Metadata, Refused, Service, problem,
+};
 
 use crate::body::collect;
 use crate::rest::negotiate;
@@ -93,11 +95,13 @@ impl JsonRpcDoor {
     async fn answer(
         &self,
         request: Request<Body>,
-        invocation: Invocation,
+        mut invocation: Invocation,
     ) -> Result<Response<Body>, Failure> {
         let config = &self.0.config;
         if websocket::is_offered(&request) {
             let inner = self.0.clone();
+            // The handshake is answered before anything is called.
+            invocation.metadata = Metadata::of(request.headers().clone()).without_answer();
             return websocket::accept(&request, &[], config.socket, move |socket, _| {
                 socket::run(inner, socket, invocation)
             });
@@ -107,12 +111,15 @@ impl JsonRpcDoor {
             return Err(Failure::new(Kind::MethodNotAllowed, text).with_allow("POST"));
         }
         negotiate::check_type(request.headers(), &[negotiate::JSON])?;
-        let (json, reservation) =
-            collect(request.into_body(), config.door.body_bytes_max, &config.door.memory).await?;
+        let (head, body) = request.into_parts();
+        invocation.metadata = Metadata::of(head.headers);
+        let (json, reservation) = collect(body, config.door.body_bytes_max, &config.door.memory).await?;
         let answer = self.0.over_http(&json, &invocation).await;
         drop((json, reservation));
         let body = answer.json.map(|json| config.door.pay(json)).transpose()?;
-        Ok(response(body, answer.failure, StatusCode::OK))
+        let mut response = response(body, answer.failure, StatusCode::OK);
+        invocation.metadata.write_answer(response.headers_mut());
+        Ok(response)
     }
 }
 
@@ -133,12 +140,7 @@ impl HttpService for JsonRpcDoor {
         let status = StatusCode::from_u16(failure.kind().status()).ok()?;
         let json = message::failed(message::NULL, failure, request_id, None);
         let mut response = response(Some(json.into()), None, status);
-        if let Some(allow) = failure.allow().and_then(|allow| HeaderValue::from_str(allow).ok()) {
-            response.headers_mut().insert(http::header::ALLOW, allow);
-        }
-        if let Some(seconds) = failure.retry_after_s() {
-            response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
+        problem::write_fields(failure, response.headers_mut());
         Some(response)
     }
 }

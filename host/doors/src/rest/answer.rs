@@ -11,6 +11,7 @@ use http_body_util::StreamBody;
 use wharf_call::{Body, Failure, Kind, Output, Refused, Reply, Type, ValueStream, problem};
 
 use super::negotiate::EVENTS;
+use crate::events::{self, Next};
 use crate::json::encode;
 use crate::served::{DoorConfig, Target};
 
@@ -54,10 +55,19 @@ pub(super) fn reply(
     Ok(response)
 }
 
-/// The response to a call that failed with the error that the contract declares; of any other failure the gateway tells.
-pub(super) fn refuse(target: &Target, failure: Failure, request_id: &str) -> Result<Response<Body>, Failure> {
-    let Some(error) = target.declared(&failure) else { return Err(failure) };
-    let mut response = problem::response(&failure, request_id, Some(&error));
+/// The response to a call that failed with the error that the contract declares, or with metadata beside it; of any other
+/// failure the gateway tells.
+pub(super) fn refuse(
+    target: &Target,
+    failure: Failure,
+    has_metadata: bool,
+    request_id: &str,
+) -> Result<Response<Body>, Failure> {
+    let error = target.declared(&failure);
+    if error.is_none() && !has_metadata {
+        return Err(failure);
+    }
+    let mut response = problem::response(&failure, request_id, error.as_deref());
     response.extensions_mut().insert(Refused(failure));
     Ok(response)
 }
@@ -80,33 +90,40 @@ fn streamed(target: Target, ty: Type, values: ValueStream, media: &'static str, 
                 Rest::Cut(failure) => return Some((Err(failure), Rest::Over)),
                 Rest::Over => return None,
             };
+            let is_event = media == EVENTS;
+            let next = if is_event {
+                events::next(&mut values).await
+            } else {
+                // Lines have no comments, and their readers no browser's habits.
+                values.next().await.map_or(Next::End, Next::Item)
+            };
             let mut out = Vec::with_capacity(256);
-            let rest = match values.next().await {
-                Some(Ok(value)) => {
-                    let is_event = media == EVENTS;
+            let rest = match next {
+                Next::Item(Ok(value)) => {
                     out.extend_from_slice(if is_event { b"data: " } else { b"" });
                     encode(&target.plan, &ty, &value, &mut out);
                     out.extend_from_slice(if is_event { b"\n\n" } else { b"\n" });
                     Rest::Values(values)
                 }
-                Some(Err(failure)) => {
+                Next::Item(Err(failure)) => {
                     let error = target.declared(&failure);
                     let document = problem::document(&failure, &request_id, error.as_deref());
-                    let (before, after): (&[u8], &[u8]) = if media == EVENTS {
-                        (b"event: error\ndata: ", b"\n\n")
-                    } else {
-                        (b"{\"error\":", b"}\n")
-                    };
+                    let (before, after): (&[u8], &[u8]) =
+                        if is_event { (b"event: error\ndata: ", b"\n\n") } else { (b"{\"error\":", b"}\n") };
                     out.extend_from_slice(before);
                     out.extend_from_slice(&document);
                     out.extend_from_slice(after);
                     Rest::Cut(failure)
                 }
-                None if media == EVENTS => {
-                    out.extend_from_slice(b"event: complete\ndata:\n\n");
+                Next::Silent => {
+                    out.extend_from_slice(events::COMMENT);
+                    Rest::Values(values)
+                }
+                Next::End if is_event => {
+                    out.extend_from_slice(events::COMPLETE);
                     Rest::Over
                 }
-                None => return None,
+                Next::End => return None,
             };
             Some((Ok(Frame::data(Bytes::from(out))), rest))
         }

@@ -27,7 +27,9 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method, Request, Response, StatusCode};
 use wharf_call::suggest::nearest;
-use wharf_call::{Body, BoxFuture, Failure, HttpService, Interface, Invocation, Kind, Output, Type};
+use wharf_call::{
+    Body, BoxFuture, Failure, HttpService, Interface, Invocation, Kind, Metadata, Output, Type,
+};
 
 use super::deprecation::Deprecation;
 use super::negotiate::{self, JSON};
@@ -200,14 +202,15 @@ impl Bound {
     async fn answer(
         &self,
         request: Request<Body>,
-        invocation: Invocation,
+        mut invocation: Invocation,
     ) -> Result<Response<Body>, Failure> {
         let media = media(&self.target, request.headers())?;
         let mut args = Args::new(&self.target.plan, self.target.id, self.config.limits());
         self.take_texts(&request, &invocation, &mut args)?;
         let (parts, body) = request.into_parts();
         let has_body = !http_body::Body::is_end_stream(&body);
-        if self.has_body() {
+        // To a function without parameters an object without members is as good as nothing.
+        if self.has_body() || self.target.function().params.is_empty() {
             if has_body {
                 negotiate::check_type(&parts.headers, &[JSON])?;
             }
@@ -224,6 +227,7 @@ impl Bound {
             return Err(Failure::new(Kind::BadRequest, "This address takes no body."));
         }
         let args = args.finish()?;
+        invocation.metadata = Metadata::of(parts.headers);
         let mut response = self.config.call(&self.target, args, None, media, self.status, invocation).await?;
         self.deprecation.write(response.headers_mut());
         Ok(response)

@@ -9,8 +9,9 @@
 //! # Streams
 //! What a plugin streams comes, by `accept`, as lines of JSON (`application/jsonl`, which is the default, or `application/x-ndjson`) or
 //! as server-sent events (`text/event-stream`). Events have the value as their data; one of type `complete` says that all is
-//! said, so that a browser does not ask again. A failure in the middle is a last line `{"error": PROBLEM}`, or an event of
-//! type `error` with the problem document, and then the body is cut: one that ended well has no such line.
+//! said, so that a browser does not ask again. After 15 seconds of silence a comment goes out, so that no proxy on the way
+//! takes the connection for dead. A failure in the middle is a last line `{"error": PROBLEM}`, or an event of type `error`
+//! with the problem document, and then the body is cut: one that ended well has no such line.
 //!
 //! What a client streams are lines of JSON: the parameters in the first one, then a line for each item. An empty line is none.
 //!
@@ -36,7 +37,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::{Method, Request, Response, StatusCode};
 use wharf_call::suggest::nearest;
 use wharf_call::{
-    Body, BoxFuture, Door, Failure, HttpService, Invocation, Kind, Output, Reply, Service, Value, ValueStream,
+    Body, BoxFuture, Door, Failure, HttpService, Invocation, Kind, Metadata, Output, Reply, Service, Value,
+    ValueStream,
 };
 
 pub use binding::BindingSpec;
@@ -126,7 +128,7 @@ impl RestDoor {
     async fn answer(
         &self,
         request: Request<Body>,
-        invocation: Invocation,
+        mut invocation: Invocation,
     ) -> Result<Response<Body>, Failure> {
         let path = request.uri().path();
         let path = path.strip_suffix('/').unwrap_or(path);
@@ -146,7 +148,7 @@ impl RestDoor {
         let mut response = if by_query {
             let media = media(&operation.target, request.headers())?;
             let args = self.read_query(operation, &request)?;
-            drop(request);
+            invocation.metadata = Metadata::of(request.into_parts().0.headers);
             self.config.call(&operation.target, args, None, media, None, invocation).await?
         } else {
             self.by_body(operation, request, invocation).await?
@@ -178,7 +180,7 @@ impl RestDoor {
         &self,
         operation: &Operation,
         request: Request<Body>,
-        invocation: Invocation,
+        mut invocation: Invocation,
     ) -> Result<Response<Body>, Failure> {
         let Target { plan, id, .. } = &operation.target;
         let media = media(&operation.target, request.headers())?;
@@ -192,6 +194,7 @@ impl RestDoor {
         let (parts, body) = request.into_parts();
         if let Some(item) = &operation.target.function().input {
             negotiate::check_type(&parts.headers, &LINES)?;
+            invocation.metadata = Metadata::of(parts.headers);
             let mut lines = Lines::new(body, self.config.body_bytes_max, &self.config.memory)?;
             let first = lines.next().await?.ok_or_else(|| {
                 Failure::new(Kind::BadRequest, "The body is empty: its first line has the parameters, or {}.")
@@ -206,6 +209,7 @@ impl RestDoor {
         if !http_body::Body::is_end_stream(&body) {
             negotiate::check_type(&parts.headers, &[JSON])?;
         }
+        invocation.metadata = Metadata::of(parts.headers);
         // The reservation pays for the text until it has become values.
         let (json, reservation) = collect(body, self.config.body_bytes_max, &self.config.memory).await?;
         let args = decode_args(plan, *id, &json, false, limits)?;
@@ -272,11 +276,14 @@ impl DoorConfig {
         invocation: Invocation,
     ) -> Result<Response<Body>, Failure> {
         let request_id = invocation.request_id.clone();
+        let metadata = invocation.metadata.clone();
         let called: Result<Reply, Failure> = target.invoke(args, input, Door::Rest, invocation).await;
-        match called {
-            Ok(reply) => answer::reply(self, target, reply, media, status, request_id.as_str()),
-            Err(failure) => answer::refuse(target, failure, request_id.as_str()),
-        }
+        let mut response = match called {
+            Ok(reply) => answer::reply(self, target, reply, media, status, request_id.as_str())?,
+            Err(failure) => answer::refuse(target, failure, metadata.has_answer(), request_id.as_str())?,
+        };
+        metadata.write_answer(response.headers_mut());
+        Ok(response)
     }
 }
 

@@ -4,6 +4,8 @@ use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use wharf_call::{Failure, Kind};
 
+use crate::body::check_coding;
+
 /// One value as JSON.
 pub(crate) const JSON: &str = "application/json";
 /// A line of JSON for each value.
@@ -61,11 +63,12 @@ fn not_acceptable(offers: &[&str]) -> Failure {
     Failure::new(Kind::NotAcceptable, format!("The answer is {}: put it in `accept`.", offers.join(" or ")))
 }
 
-/// Checks that the body of a request is one of `types`, in UTF-8 where it says.
+/// Checks that the body of a request is one of `types`, in UTF-8 where it says, and as it is.
 ///
 /// # Errors
 /// [`Kind::UnsupportedMediaType`].
 pub(crate) fn check_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Failure> {
+    check_coding(headers)?;
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = value.split(';').map(str::trim);
     let media = parts.next().unwrap_or_default();

@@ -9,8 +9,8 @@ use serde_json::{Value as Json, json};
 use wharf_call::{Body, Failure, HttpService, Kind, Refused};
 
 use super::{BindingSpec, RestDoor};
-use crate::testing::{Random, invocation};
-use crate::tests_demo::{config, plugin, versioned};
+use crate::testing::{Random, fake, invocation};
+use crate::tests_demo::{config, plugin, schema, user, versioned};
 
 fn door() -> RestDoor {
     RestDoor::new(&[plugin("users")], config()).unwrap()
@@ -201,6 +201,29 @@ async fn a_stream_comes_as_lines_or_events_and_a_failure_cuts_it() {
     let events = format!("data: {zero}\n\ndata: {one}\n\nevent: error\ndata: {problem}\n\n<cut>");
     assert_eq!(ask(&door, watch(3, "text/event-stream")).await, Ok((200, events)));
     assert_eq!(ask(&door, watch(3, "application/json")).await.unwrap_err().0, Kind::NotAcceptable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_stream_of_events_has_a_comment_every_fifteen_seconds_and_lines_have_none() {
+    let quiet = fake("users", schema("1.2.0"), |_| async {
+        let items = futures_util::stream::unfold(0, |id| async move {
+            // Nothing for 40 seconds before the second one.
+            tokio::time::sleep(std::time::Duration::from_secs(40 * id)).await;
+            (id < 2).then(|| (Ok::<_, Failure>(user(id)), id + 1))
+        });
+        Ok(wharf_call::Reply::Stream(Box::pin(items)))
+    });
+    let door = RestDoor::new(&[quiet], config()).unwrap();
+    let (zero, one) = (ADA.replace('7', "0"), ADA.replace('7', "1"));
+    let watch = |accept: &str| {
+        let mut request = request("GET", "/rpc/demo:users@1/accounts/watch?count=1", "");
+        request.headers_mut().insert(ACCEPT, accept.parse().unwrap());
+        request
+    };
+    let dots = |count| ":\n\n".repeat(count);
+    let events = format!("data: {zero}\n\n{}data: {one}\n\n{}event: complete\ndata:\n\n", dots(2), dots(5));
+    assert_eq!(ask(&door, watch("text/event-stream")).await, Ok((200, events)));
+    assert_eq!(ask(&door, watch("*/*")).await, Ok((200, format!("{zero}\n{one}\n"))));
 }
 
 fn lines(text: &'static str, piece: usize) -> Request<Body> {

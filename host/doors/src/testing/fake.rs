@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use wharf_call::ports::Account;
 use wharf_call::{
-    BoxFuture, Call, Deadline, Failure, Invocation, Memory, MemoryUse, Reply, RequestId, Reservation, Schema,
-    Service, TraceContext,
+    BoxFuture, Call, Deadline, Failure, Invocation, Memory, MemoryUse, Metadata, Reply, RequestId,
+    Reservation, Schema, Service, TraceContext,
 };
 
 type Answer = dyn Fn(Call) -> BoxFuture<'static, Result<Reply, Failure>> + Send + Sync;
@@ -58,6 +58,7 @@ pub fn invocation(params: &[(&str, &str)]) -> Invocation {
         peer: "192.0.2.1".into(),
         idempotent: false,
         deadline: Deadline::NONE,
+        metadata: Metadata::default(),
     }
 }
 

@@ -22,7 +22,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use http::Request;
 use tokio::runtime::Runtime;
-use wharf_call::{Body, Deadline, HttpService, Invocation, RequestId, TraceContext};
+use wharf_call::{Body, Deadline, HttpService, Invocation, Metadata, RequestId, TraceContext};
 use wharf_engine::{Engine, EngineConfig, Isolation, Plugin, PluginConfig};
 use wharf_harness::{TempDir, components};
 
@@ -160,6 +160,7 @@ fn invocation() -> Invocation {
         caller: None,
         peer: "127.0.0.1".into(),
         deadline: Deadline::NONE,
+        metadata: Metadata::default(),
     }
 }
 

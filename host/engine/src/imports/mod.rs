@@ -1,5 +1,6 @@
 //! What the host offers to guests: one file per interface, and one table of what is granted how.
 
+pub(crate) mod call;
 pub(crate) mod config;
 pub(crate) mod dirs;
 pub(crate) mod http;
@@ -12,7 +13,7 @@ pub(crate) mod sockets;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime_wasi_http::WasiHttp;
 use wasmtime_wasi_http::WasiHttpView;
-use wharf_bindings::{config_0_2, keyvalue_0_2, logging_0_1, wasi_http_0_2, wasi_http_0_3};
+use wharf_bindings::{call_0_1, config_0_2, keyvalue_0_2, logging_0_1, wasi_http_0_2, wasi_http_0_3};
 
 use crate::config::Grants;
 use crate::state::State;
@@ -63,7 +64,7 @@ pub(crate) fn offer(interface: &str) -> Offer {
     let (name, version) = interface.split_once('@').unwrap_or((interface, ""));
     let wasi_0_2_or_0_3 = version.starts_with("0.2.") || version.starts_with("0.3.");
     match name {
-        "wharf:plugin/types" if version == "0.1.0" => Offer::Always,
+        "wharf:plugin/types" | "wharf:plugin/call" if version == "0.1.0" => Offer::Always,
         "wasi:http/types" if wasi_0_2_or_0_3 => Offer::Always,
         "wasi:config/store" if version == "0.2.0-rc.1" => Offer::Grant {
             section: "",
@@ -100,6 +101,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasi_http_0_2::http::types::add_to_linker::<_, WasiHttp>(linker, &(&options).into(), State::http)?;
     wasi_http_0_3::http::client::add_to_linker::<_, WasiHttp>(linker, State::http)?;
     wasi_http_0_3::http::types::add_to_linker::<_, WasiHttp>(linker, State::http)?;
+    call_0_1::wharf::plugin::call::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut State| state)?;
     config_0_2::wasi::config::store::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut State| state)?;
     keyvalue_0_2::wasi::keyvalue::store::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut State| state)?;
     keyvalue_0_2::wasi::keyvalue::atomics::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut State| state)?;

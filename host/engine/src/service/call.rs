@@ -32,6 +32,9 @@ pub(super) async fn invoke(
     let enforcer = &generation.enforcer;
     let id = call.function;
     let (function, _) = exports.function(id).ok_or_else(|| refused("there is no such function"))?;
+    if let Some(sent) = invocation.metadata.sent() {
+        enforcer.check_request_headers(sent).map_err(Exceeded::into_failure)?;
+    }
     let (arguments, held) = lower(&exports, function, call.args, enforcer)?;
     let streamed = match (call.input, &function.input) {
         (Some(stream), Some(ty)) => Some((stream, ty.clone())),
@@ -46,7 +49,7 @@ pub(super) async fn invoke(
     let mut lease = Lease::take(&generation, &invocation).await?;
     let meter = lease.instance().meter().clone();
     let answer = Answer::new();
-    lease.instance().enter(&invocation, &answer);
+    lease.instance().enter_typed(invocation, &answer);
     let input = streamed.map(|(stream, ty)| Incoming::new(stream, ty, exports.clone(), meter.clone()));
     let begun = Begun { exports, id, arguments, _held: held, input };
     let running = run(lease, counted, begun, answer.clone());

@@ -14,6 +14,7 @@ use super::incoming::Incoming;
 use super::outgoing::{Asked, Reader, Writer, pipe};
 use super::{ServiceExports, scalars};
 use crate::answer::Answer;
+use crate::imports::call::TypedCall;
 use crate::schema::{Method, OutputPlan, ResourcePlan};
 use crate::state::State;
 use crate::worlds::settled;
@@ -88,7 +89,13 @@ impl Guest<'_> {
                 accessor.with(|mut access| scalars::lower(access.as_context_mut(), scalar, input))?;
             arguments.insert(at.min(arguments.len()), Val::Stream(stream));
         }
-        let returned = match enter(accessor, self.found.call, &plan.call, &arguments).await? {
+        let ended = enter(accessor, self.found.call, &plan.call, &arguments).await?;
+        // A resource that the caller streams into, and nothing else, has the answer when it is finished.
+        let uploads = matches!(&plan.output, OutputPlan::Resource(resource) if resource.next.is_none());
+        if ended.is_err() || !uploads {
+            has_returned(accessor);
+        }
+        let returned = match ended {
             Ok(returned) => returned,
             Err(error) => {
                 self.answer.fail(self.failure(function, error)?);
@@ -157,7 +164,9 @@ impl Guest<'_> {
         let (Output::Stream(item), Some(next)) = (output, &plan.next) else {
             // Its caller streams.
             let Some(input) = input else { return Err(mistake()) };
-            match (self.push_all(accessor, function, plan, resource, input, None).await?, output) {
+            let pushed = self.push_all(accessor, function, plan, resource, input, None).await?;
+            has_returned(accessor);
+            match (pushed, output) {
                 (Ok(None), _) => self.answer.whole(Returned::Value(None, None)),
                 (Ok(Some(val)), Output::Value(ty)) => self.give(accessor, ty, val)?,
                 (Ok(Some(_)), _) => return Err(mistake()),
@@ -251,6 +260,11 @@ impl Guest<'_> {
             Err(error) => Ok(Err(self.failure(function, error)?)),
         }
     }
+}
+
+/// The function that was called has returned.
+fn has_returned(accessor: &Accessor<State>) {
+    accessor.with(|mut access| access.get().call.iter_mut().for_each(TypedCall::returned));
 }
 
 /// Calls one function of the guest.

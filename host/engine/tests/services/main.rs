@@ -6,6 +6,7 @@
 mod ports;
 
 mod calls;
+mod metadata;
 mod schema;
 mod streams;
 mod types;
@@ -16,8 +17,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use wharf_call::{
-    Call, Deadline, Door, Failure, FunctionId, Invocation, Reply, RequestId, Service, TraceContext, Value,
-    ValueStream,
+    Call, Deadline, Door, Failure, FunctionId, Invocation, Metadata, Reply, RequestId, Service, TraceContext,
+    Value, ValueStream,
 };
 use wharf_engine::{Engine, EngineConfig, Plugin, PluginConfig};
 
@@ -56,6 +57,7 @@ fn invocation() -> Invocation {
         caller: None,
         peer: "127.0.0.1".into(),
         deadline: Deadline::NONE,
+        metadata: Metadata::default(),
     }
 }
 

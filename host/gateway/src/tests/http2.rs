@@ -52,6 +52,7 @@ fn unreachable_invocation() -> Invocation {
         peer: "127.0.0.1".into(),
         idempotent: false,
         deadline: wharf_call::Deadline::NONE,
+        metadata: wharf_call::Metadata::default(),
     }
 }
 

@@ -3,21 +3,25 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use wharf::service::{Items, Stream, Streaming};
+use wharf::service::{Items, Stream, Streaming, call};
 use wharf::{Bytes, Lifecycle, Result, time};
 
 wharf::wit!();
 
+use callers::{Header, Known};
 use greetings::{Person, Refusal, Summary, Tone};
 
 struct Greeter {
     greeted: RefCell<Vec<String>>,
     count: Cell<u32>,
+    at_start: String,
 }
 
 impl Lifecycle for Greeter {
     async fn start() -> Result<Self> {
-        Ok(Greeter { greeted: RefCell::default(), count: Cell::new(0) })
+        let (called, sent) = (call::context().is_some(), call::metadata().iter().count());
+        let at_start = format!("{called} {sent} {}", outcome("x-start", b"1"));
+        Ok(Greeter { greeted: RefCell::default(), count: Cell::new(0), at_start })
     }
 }
 
@@ -171,5 +175,72 @@ impl admin::Service for Greeter {
 
     async fn usual_tone(&self) -> admin::Tone {
         Tone::Plain
+    }
+}
+
+/// Sets a field, and says what became of that.
+fn outcome(name: &str, value: &[u8]) -> String {
+    match call::set_metadata(name, value) {
+        Ok(()) => String::new(),
+        Err(refused) => format!("{refused:?}"),
+    }
+}
+
+#[wharf::service]
+impl callers::Service for Greeter {
+    async fn who(&self) -> Known {
+        let context = call::context().expect("a call goes on");
+        let metadata = call::metadata();
+        let headers = metadata.iter();
+        Known {
+            request_id: context.request_id().to_owned(),
+            route: context.route().to_owned(),
+            deadline_ms: context.deadline().as_millis() as u32,
+            headers: headers.map(|(name, value)| Header { name: name.into(), value: value.into() }).collect(),
+        }
+    }
+
+    async fn answer(&self, headers: Vec<Header>) -> Vec<String> {
+        headers.iter().map(|header| outcome(&header.name, &header.value)).collect()
+    }
+
+    async fn refuse(&self, header: Header) -> Result<String, Refusal> {
+        outcome(&header.name, &header.value);
+        Err(Refusal::NotFound)
+    }
+
+    async fn fail(&self, header: Header) -> Result<(), ()> {
+        outcome(&header.name, &header.value);
+        Err(())
+    }
+
+    async fn crash(&self, header: Header) {
+        outcome(&header.name, &header.value);
+        panic!("asked to crash");
+    }
+
+    async fn answer_late(
+        &self,
+        header: Header,
+    ) -> Result<impl Stream<Item = Result<String, Refusal>>, Refusal> {
+        outcome(&header.name, &header.value);
+        Ok(Items::new(async move |items| {
+            for _ in 0..2 {
+                items.send(outcome(&header.name, &header.value)).await;
+            }
+            Ok(())
+        }))
+    }
+
+    async fn answer_each(&self, mut headers: Streaming<Header>) -> Result<String, Refusal> {
+        let mut last = String::new();
+        while let Some(header) = headers.next().await {
+            last = outcome(&header.name, &header.value);
+        }
+        Ok(last)
+    }
+
+    fn at_start(&self) -> String {
+        self.at_start.clone()
     }
 }

@@ -1,10 +1,22 @@
-//! Numbers as GraphQL writes them.
+//! Numbers, bytes and enums as GraphQL writes them.
 
+use base64::Engine;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
 use serde_json::Number;
 use wharf_call::Value;
 use wharf_doors::json::is_canonical;
 
-use super::{InputError, View, expected};
+use super::Decoder;
+use super::error::{InputError, expected, list_names, shown};
+use super::view::View;
+
+/// Padding may be missing (RFC 4648, section 3.2), and the URL-safe alphabet is taken, too.
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
+const BASE64_URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
 
 pub(super) fn signed(view: &View<'_>, min: i64, max: i64, or_text: bool) -> Result<Value, InputError> {
     let number = match view {
@@ -51,5 +63,34 @@ pub(super) fn float(view: &View<'_>) -> Result<f64, InputError> {
         View::Text("Infinity") => Ok(f64::INFINITY),
         View::Text("-Infinity") => Ok(f64::NEG_INFINITY),
         other => Err(expected("a number, \"NaN\", \"Infinity\" or \"-Infinity\"", other)),
+    }
+}
+
+pub(super) fn enum_value(names: &[String], view: &View<'_>) -> Result<u32, InputError> {
+    let (View::Name(text) | View::Text(text)) = view else {
+        return Err(expected(&format!("one of {}", list_names(names)), view));
+    };
+    match names.iter().position(|name| name == text) {
+        Some(at) => Ok(at as u32),
+        None => {
+            let text = format!("must be one of {}, and is {}.", list_names(names), shown(text));
+            Err(InputError::new(text))
+        }
+    }
+}
+
+impl Decoder<'_> {
+    pub(super) fn bytes(&self, view: &View<'_>, length: Option<u32>) -> Result<Value, InputError> {
+        let View::Text(text) = view else { return Err(expected("a string in base64", view)) };
+        self.charge(text.len())?;
+        let url_safe = text.bytes().any(|byte| matches!(byte, b'-' | b'_'));
+        let engine = if url_safe { &BASE64_URL } else { &BASE64 };
+        let bytes = engine.decode(text).map_err(|_| InputError::new("is not base64 (RFC 4648)."))?;
+        match length {
+            Some(length) if bytes.len() != length as usize => {
+                Err(InputError::new(format!("must be {length} bytes, and is {}.", bytes.len())))
+            }
+            _ => Ok(Value::Bytes(Bytes::from(bytes))),
+        }
     }
 }

@@ -154,6 +154,23 @@ fn endless() -> (Arc<Fake>, Arc<()>) {
     (fake, listening)
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_silent_subscription_has_a_comment_every_fifteen_seconds() {
+    let (fake, _) = endless();
+    let door = door(&[fake], &[], GraphqlConfig::default()).unwrap();
+    let headers = [("content-type", "application/json"), ("accept", "text/event-stream")];
+    let asked = request(Method::POST, "/", &headers, r#"{"query":"subscription { ticks }"}"#);
+    let mut body = send(&door, asked).await.into_body();
+    let began = tokio::time::Instant::now();
+    let mut text = String::new();
+    for _ in 0..4 {
+        let data = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        text.push_str(std::str::from_utf8(&data).unwrap());
+    }
+    assert_eq!(text, "event: next\ndata: {\"data\":{\"ticks\":1}}\n\n:\n\n:\n\n:\n\n");
+    assert_eq!(began.elapsed().as_secs(), 45);
+}
+
 #[tokio::test]
 async fn an_id_is_used_once_at_a_time_and_complete_abandons_the_call() {
     let (fake, listening) = endless();

@@ -14,8 +14,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use wharf_call::{
-    Body, BoxFuture, Call, Case, Deadline, Docs, Failure, HttpService, Invocation, Kind, Output, Reply,
-    RequestId, Schema, Service, TraceContext, Type, TypeDef, TypeId, TypeKind, Value,
+    Body, BoxFuture, Call, Case, Deadline, Docs, Failure, HttpService, Invocation, Kind, Metadata, Output,
+    Reply, RequestId, Schema, Service, TraceContext, Type, TypeDef, TypeId, TypeKind, Value,
 };
 use wharf_doors::testing::Unbounded;
 
@@ -150,6 +150,7 @@ pub(super) fn invocation() -> Invocation {
         peer: "test".into(),
         idempotent: false,
         deadline: Deadline::NONE,
+        metadata: Metadata::default(),
     }
 }
 
