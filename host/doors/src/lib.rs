@@ -17,6 +17,7 @@ pub mod names;
 pub mod openapi;
 pub mod rest;
 mod served;
+pub mod socket;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]

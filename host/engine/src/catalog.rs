@@ -269,7 +269,9 @@ impl HttpService for Plugin {
         let generation = self.serving.load_full();
         if !generation.artifact.serves_http() {
             let failure = Failure::new(Kind::NotImplemented, "the plugin takes no HTTP requests")
-                .with_private("it has functions or opens sockets: give the route a function, or open a socket");
+                .with_private(
+                    "it has functions or opens sockets: give the route a function, or open a socket",
+                );
             return Box::pin(async { Err(failure) });
         }
         generation.metrics.calls.increment(1);

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::request::Parts;
 use http::Request;
+use http::request::Parts;
 use wharf_call::{Body, Exceeded, Failure, Invocation, MessageStream};
 
 use super::incoming::Incoming;
