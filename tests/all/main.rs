@@ -17,6 +17,7 @@ mod watch;
 mod foreign;
 mod serve;
 mod services;
+mod socket;
 
 mod cache;
 mod compile;
