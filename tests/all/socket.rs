@@ -90,7 +90,7 @@ async fn handshake(host: &Host, path: &str, more: &[(&'static str, &str)]) -> An
 #[test]
 fn what_is_said_comes_back() {
     run(async {
-        let host = start("config = { name = \"polly\" }").await;
+        let host = start("grants = { env = { NAME = \"polly\" } }").await;
         let mut socket = open(&host, "/cage/7?perch=top").await;
         assert_eq!(ask(&mut socket, "hello").await, "hello");
         assert_eq!(ask(&mut socket, "").await, "");
@@ -292,10 +292,10 @@ fn a_plugin_that_listens_slowly_holds_its_client_back() {
 #[test]
 fn a_socket_goes_on_where_it_began_when_its_plugin_is_swapped() {
     run(async {
-        let host = start("config = { name = \"polly\" }").await;
+        let host = start("grants = { env = { NAME = \"polly\" } }").await;
         let mut old = open(&host, "/").await;
         assert_eq!(ask(&mut old, "who").await, "polly at  has heard 1");
-        host.app().set_manifest(&parrot("config = { name = \"jack\" }"));
+        host.app().set_manifest(&parrot("grants = { env = { NAME = \"jack\" } }"));
         let swapped = |status: &serde_json::Value| status["serving"]["generation"] == 2;
         host.admin().wait("guest", "the next generation", swapped).await;
 

@@ -225,8 +225,8 @@ impl Socket {
                 Some(Ok(Wire::Pong(_) | Wire::Frame(_))) => {}
                 Some(Ok(Wire::Close(_))) | None => {
                     self.closed = true;
-                    let _ = timeout(self.limits.write, self.stream.close(None)).await;
-                    self.departed = true;
+                    // The library has its answer ready.
+                    self.depart().await;
                 }
                 Some(Err(error)) => {
                     let (code, reason) = verdict(&error);
@@ -277,8 +277,11 @@ impl Socket {
             return;
         }
         let goodbye = async {
-            // A second one changes nothing.
-            let _ = self.stream.close(self.parting.clone()).await;
+            if self.parting.is_some() {
+                // A second one changes nothing.
+                let _ = self.stream.close(self.parting.clone()).await;
+            }
+            let _ = self.stream.flush().await;
             // What the client had sent before is read and thrown away, so that it gets to see our frame.
             while let Some(Ok(_)) = self.stream.next().await {}
         };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wharf::socket::{Message, Sender, Stream, Streaming};
-use wharf::{Context, Failure, Request, Result, config, time};
+use wharf::{Context, Failure, Request, Result, time};
 
 #[wharf::socket]
 async fn parrot(
@@ -17,7 +17,7 @@ async fn parrot(
         "/fall" => panic!("it fell off"),
         _ => {}
     }
-    let name = config::get("name")?.unwrap_or_else(|| "nobody".to_owned());
+    let name = std::env::var("NAME").unwrap_or_else(|_| "nobody".to_owned());
     let at = context.param("rest").unwrap_or_default().to_owned();
     Ok(Streaming::from_fn(async move |client| {
         let mut heard = 0_u64;
