@@ -64,9 +64,8 @@ async fn ask(socket: &mut Socket, text: &str) -> String {
 /// What the host closes the socket with, past everything that it still says.
 async fn closed(socket: &mut Socket) -> u16 {
     loop {
-        match hear(socket).await {
-            Message::Close(frame) => return frame.expect("a close has a code").code.into(),
-            _ => {}
+        if let Message::Close(frame) = hear(socket).await {
+            return frame.expect("a close has a code").code.into();
         }
     }
 }
@@ -161,7 +160,6 @@ fn each_end_has_its_code() {
         host.log().wait_from(mark, "the trap", |line| line.contains("told to")).await;
         host.log().wait_from(mark, "the end", |line| line.contains("a socket was cut")).await;
 
-        // The host shows one code of its own and one of the protocol for what is too long.
         let mut socket = open(&host, "/").await;
         say(&mut socket, vec![0; 600 << 10]).await;
         assert_eq!(closed(&mut socket).await, 1009);
