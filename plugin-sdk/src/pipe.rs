@@ -12,7 +12,7 @@ pub(crate) struct Pipe<T> {
     writer: RefCell<Option<Waker>>,
     reader: RefCell<Option<Waker>>,
     reader_gone: Cell<bool>,
-    #[cfg(any(feature = "service", feature = "socket"))]
+    #[cfg(feature = "service")]
     ended: Cell<bool>,
 }
 
@@ -23,7 +23,7 @@ impl<T> Default for Pipe<T> {
             writer: RefCell::new(None),
             reader: RefCell::new(None),
             reader_gone: Cell::new(false),
-            #[cfg(any(feature = "service", feature = "socket"))]
+            #[cfg(feature = "service")]
             ended: Cell::new(false),
         }
     }
@@ -73,14 +73,14 @@ impl<T> Pipe<T> {
     }
 
     /// What is in the place was the last.
-    #[cfg(any(feature = "service", feature = "socket"))]
+    #[cfg(feature = "service")]
     pub(crate) fn end(&self) {
         self.ended.set(true);
         self.wake_reader();
     }
 
     /// Waits until the place is filled, and empties it; `None` after the last.
-    #[cfg(any(feature = "service", feature = "socket"))]
+    #[cfg(feature = "service")]
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         match self.take() {
             Some(value) => Poll::Ready(Some(value)),
