@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::Method;
-use wharf_call::{HttpService, Memory, Service};
+use wharf_call::{HttpService, Memory, Service, SocketService};
 use wharf_doors::DoorConfig;
 use wharf_doors::jsonrpc::{JsonRpcConfig, JsonRpcDoor};
 use wharf_doors::rest::{BindingSpec, RestDoor};
+use wharf_doors::socket::SocketDoor;
+use wharf_doors::websocket::SocketLimits;
 use wharf_gateway::{RoutePattern, RouteSpec};
 use wharf_graphql::{GraphqlDoor, LinkSpec, LoadSpec, PluginOptions};
 use wharf_grpc::{GrpcConfig, GrpcDoor, NoMethods, ProtoFiles};
@@ -57,6 +59,15 @@ pub(crate) fn rest_config(manifest: &Manifest, memory: &Arc<dyn Memory>) -> Door
         rpc: manifest.doors.rest,
         ..DoorConfig::new(memory.clone())
     }
+}
+
+/// The way to a plugin that opens sockets, for the routes that lead to it.
+pub(crate) fn socket_door(manifest: &Manifest, plugin: Arc<dyn SocketService>) -> Arc<dyn HttpService> {
+    let limits = SocketLimits {
+        message_bytes_max: manifest.doors.message_bytes_max as usize,
+        ..SocketLimits::default()
+    };
+    Arc::new(SocketDoor::new(plugin, limits))
 }
 
 struct Builder<'a> {

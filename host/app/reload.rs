@@ -3,7 +3,7 @@
 //! Every change follows the same three steps: prepare everything that is new beside what serves, refuse
 //! all of it if any of it is not good, and only then swap. Changes happen one at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -13,12 +13,12 @@ use bytes::Bytes;
 use http::Response;
 use parking_lot::Mutex;
 use wharf_call::ports::{HostStatus, PluginStatus, Refusal, RefusedLoad, Stage};
-use wharf_call::{Body, BoxFuture, Control, HttpService, Memory, Service};
+use wharf_call::{Body, BoxFuture, Control, HttpService, Memory};
 use wharf_engine::{Artifact, Candidate, Engine, Plugin, sha256_hex};
 use wharf_gateway::{RouteTable, Routes};
 
 use crate::buckets::Buckets;
-use crate::doors::{Services, rest_config};
+use crate::doors::{Services, rest_config, socket_door};
 use crate::manifest::{Diagnostics, Manifest, PluginEntry};
 use crate::progress::spinner;
 use crate::routes;
@@ -98,10 +98,10 @@ impl Reloader {
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        let services = services(&plugins);
+        let offered = Offered::by(&plugins);
         let table =
-            route_table(&manifest, &plugins, &services, &memory).map_err(|wrong| vec![wrong.to_string()])?;
-        eprint!("{}", manifest.idle_plugins(|name| services.contains_key(name)));
+            route_table(&manifest, &plugins, &offered, &memory).map_err(|wrong| vec![wrong.to_string()])?;
+        eprint!("{}", manifest.idle_plugins(|name| offered.services.contains_key(name)));
         let reloader = Reloader {
             engine,
             buckets,
@@ -245,13 +245,13 @@ impl Reloader {
                 (name.clone(), plugin.clone())
             })
             .collect();
-        let mut services = services(&plugins);
+        let mut offered = Offered::by(&plugins);
         for (name, prepared) in &prepared {
             if let Prepared::Next(_, candidate) = prepared {
-                replace(&mut services, name, candidate.service());
+                offered.replace(name, candidate);
             }
         }
-        let table = route_table(&new, &plugins, &services, &self.memory)
+        let table = route_table(&new, &plugins, &offered, &self.memory)
             .map_err(|wrong| Refusal::new(Stage::Manifest, wrong.to_string()))?;
 
         // Everything is good: from here on nothing can fail.
@@ -339,15 +339,15 @@ impl Reloader {
         source: &str,
     ) -> Result<(), Refusal> {
         let name = plugin.name().to_owned();
-        let (old, new) = (plugin.service(), candidate.service());
-        if old.is_none() && new.is_none() {
+        let same_door = plugin.opens_sockets() == candidate.opens_sockets();
+        if same_door && plugin.service().is_none() && candidate.service().is_none() {
             plugin.swap(candidate);
             return Ok(());
         }
         let plugins = self.plugins.load();
-        let mut services = services(&plugins);
-        replace(&mut services, &name, new);
-        let table = route_table(manifest, &plugins, &services, &self.memory).map_err(|wrong| {
+        let mut offered = Offered::by(&plugins);
+        offered.replace(&name, &candidate);
+        let table = route_table(manifest, &plugins, &offered, &self.memory).map_err(|wrong| {
             let refusal = Refusal::new(Stage::Contract, wrong.to_string());
             plugin.refused(source, &refusal);
             refusal
@@ -460,22 +460,44 @@ impl Control for Controls {
 fn route_table(
     manifest: &Manifest,
     plugins: &Plugins,
-    services: &Services,
+    offered: &Offered,
     memory: &Arc<dyn Memory>,
 ) -> Result<RouteTable, Diagnostics> {
-    let target = |name: &str| plugins.get(name).map(|plugin| plugin.clone() as Arc<dyn HttpService>);
-    routes::table(manifest, target, services, memory)
+    let target = |name: &str| {
+        let plugin = plugins.get(name)?.clone();
+        let is_socket = offered.sockets.contains(name);
+        Some(if is_socket { socket_door(manifest, plugin) } else { plugin as Arc<dyn HttpService> })
+    };
+    routes::table(manifest, target, &offered.services, memory)
 }
 
-/// The functions that serve now.
-fn services(plugins: &Plugins) -> Services {
-    plugins.iter().filter_map(|(name, plugin)| Some((name.clone(), plugin.service()?))).collect()
+/// What plugins are, beside handlers.
+struct Offered {
+    /// The functions of those that have any.
+    services: Services,
+    /// Those that open sockets.
+    sockets: BTreeSet<String>,
 }
 
-fn replace(services: &mut Services, name: &str, service: Option<Arc<dyn Service>>) {
-    match service {
-        Some(service) => drop(services.insert(name.to_owned(), service)),
-        None => drop(services.remove(name)),
+impl Offered {
+    /// What serves now.
+    fn by(plugins: &Plugins) -> Self {
+        let services =
+            plugins.iter().filter_map(|(name, plugin)| Some((name.clone(), plugin.service()?))).collect();
+        let sockets = plugins.iter().filter(|(_, plugin)| plugin.opens_sockets());
+        Offered { services, sockets: sockets.map(|(name, _)| name.clone()).collect() }
+    }
+
+    /// What is there when `candidate` serves as the plugin `name`.
+    fn replace(&mut self, name: &str, candidate: &Candidate) {
+        match candidate.service() {
+            Some(service) => drop(self.services.insert(name.to_owned(), service)),
+            None => drop(self.services.remove(name)),
+        }
+        match candidate.opens_sockets() {
+            true => drop(self.sockets.insert(name.to_owned())),
+            false => drop(self.sockets.remove(name)),
+        }
     }
 }
 

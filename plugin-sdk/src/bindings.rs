@@ -91,6 +91,66 @@ pub(crate) mod call {
     pub use wharf::plugin::call::*;
 }
 
+/// The contract of sockets, with the types of the handler's. Without `lifecycle`, which is optional: its generated macros
+/// would be there twice.
+#[cfg(feature = "socket")]
+pub mod socket {
+    mod generated {
+        generate! {
+            inline: "
+                package wharf:sdk-socket;
+                world socket-only { export wharf:plugin/socket@0.1.0; }
+            ",
+            world: "wharf:sdk-socket/socket-only",
+            pub_export_macro: true,
+            export_macro_name: "export_socket_plugin",
+            default_bindings_module: "wharf_sdk::bindings::socket",
+            with: { "wharf:plugin/types@0.1.0": crate::bindings::wharf::plugin::types },
+        }
+    }
+
+    pub use generated::*;
+
+    /// The generated module of this name, with one function of its glue put right, as that of the handler.
+    pub mod exports {
+        pub mod wharf {
+            pub mod plugin {
+                use crate::bindings::socket::generated::exports::wharf::plugin as generated;
+
+                pub mod socket {
+                    pub use super::generated::socket::*;
+
+                    use std::alloc::{Layout, dealloc};
+
+                    /// What the host allocates for the arguments of `open`: 52 bytes of `request`, 80 of `context` and
+                    /// 4 of the stream, as the canonical ABI lays records out.
+                    const ARGUMENTS: Layout = match Layout::from_size_align(136, 4) {
+                        Ok(layout) => layout,
+                        Err(_) => unreachable!(),
+                    };
+
+                    /// Enters `open`, and frees its arguments: see `handle`.
+                    ///
+                    /// # Safety
+                    ///
+                    /// For the generated export alone, with what the host has allocated.
+                    #[doc(hidden)]
+                    #[allow(non_snake_case)]
+                    pub unsafe fn _export_open_cabi<T: Guest>(arguments: *mut u8) -> i32 {
+                        // SAFETY: as the caller promises. The task that it starts is polled once before it
+                        // returns, and reads the arguments first of all.
+                        let status = unsafe { super::generated::socket::_export_open_cabi::<T>(arguments) };
+                        // SAFETY: the host got them from `cabi_realloc` with this size and alignment, and nobody
+                        // has them any more.
+                        unsafe { dealloc(arguments, ARGUMENTS) };
+                        status
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// `wasi:keyvalue`.
 #[cfg(target_family = "wasm")]
 pub(crate) mod keyvalue {

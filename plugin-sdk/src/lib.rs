@@ -156,6 +156,11 @@
 //! A plugin may export functions rather than answer requests: an interface in WIT, which the host serves as REST, gRPC,
 //! GraphQL and JSON-RPC. The feature `service` has what it takes, and [`service`](mod@service) is its tutorial.
 //!
+//! # Sockets
+//!
+//! A plugin may speak to a browser over WebSocket, message by message. The feature `socket` has what it takes, and
+//! [`socket`](mod@socket) is its tutorial.
+//!
 //! # State and hooks
 //!
 //! A plugin with something to open, keep or close implements [`Handler`] instead of writing a function, or
@@ -222,7 +227,8 @@
 //!
 //! All are on unless `default-features = false`: `allocator` (the plugin's `#[global_allocator]`, which keeps small
 //! blocks for the next call; leave it out to have one of your own), `client` ([`client`]), `json` ([`Json`] and
-//! JSON elsewhere), `log` (`tracing`). `service` ([`service`](mod@service)) is off unless it is asked for.
+//! JSON elsewhere), `log` (`tracing`). `service` ([`service`](mod@service)) and `socket` ([`socket`](mod@socket)) are off unless they are
+//! asked for.
 #![deny(missing_docs)]
 
 // So that the macros can name the crate from inside it too.
@@ -244,6 +250,8 @@ mod pipe;
 mod request;
 mod response;
 mod router;
+#[cfg(any(feature = "service", feature = "socket"))]
+mod streaming;
 mod text;
 
 pub mod bindings;
@@ -255,6 +263,8 @@ pub mod kv;
 pub mod log;
 #[cfg(feature = "service")]
 pub mod service;
+#[cfg(feature = "socket")]
+pub mod socket;
 pub mod sse;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
@@ -399,6 +409,25 @@ pub use wharf_sdk_macros::router;
 #[cfg(feature = "service")]
 pub use wharf_sdk_macros::service;
 
+/// Makes a socket plugin of an `async fn`: see [`socket`](mod@socket).
+///
+/// The function takes one argument that is what the client sends, [`Streaming<Message>`](socket::Streaming) or `impl Stream<Item =
+/// Message>`, and up to eight that implement [`Extract`], in any order. It returns a [`Result`] of a stream of what the client
+/// is sent, each item a [`Message`](socket::Message) or something that becomes one.
+///
+/// ```
+/// # use wharf_sdk as wharf;
+/// use wharf::Result;
+/// use wharf::socket::{Message, Stream};
+///
+/// #[wharf::socket]
+/// async fn echo(incoming: impl Stream<Item = Message> + 'static) -> Result<impl Stream<Item = Message>> {
+///     Ok(incoming)
+/// }
+/// ```
+#[cfg(feature = "socket")]
+pub use wharf_sdk_macros::socket;
+
 /// Makes Rust of the plugin's WIT: a module for each interface, with its types and, for those that the component
 /// exports, the trait that [`#[wharf::service]`](macro@crate::service) is for. It is called once in a crate, at its root.
 ///
@@ -425,6 +454,8 @@ pub mod __private {
     pub use crate::router::{IntoRouter, Routed, RouterSource};
     #[cfg(feature = "service")]
     pub use crate::service::private as service;
+    #[cfg(feature = "socket")]
+    pub use crate::socket::private as socket;
     #[cfg(feature = "service")]
     pub use wit_bindgen;
 }

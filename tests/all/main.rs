@@ -19,6 +19,7 @@ mod foreign;
 mod metadata;
 mod serve;
 mod services;
+mod socket;
 
 mod cache;
 mod compile;

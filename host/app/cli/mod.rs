@@ -108,6 +108,7 @@ The project needs nothing but Rust: the SDK's sources are written into vendor/wh
 Examples:
   wharf new handler greet
   wharf new service accounts
+  wharf new socket chat
   wharf new handler greet --dir services/greet")]
 struct NewArgs {
     /// What kind of plugin
@@ -131,6 +132,8 @@ enum NewKind {
     Handler,
     /// Exports functions, which are served as REST, gRPC, GraphQL and JSON-RPC
     Service,
+    /// Speaks to browsers over WebSocket
+    Socket,
 }
 
 /// `wharf build`.

@@ -27,6 +27,15 @@ const SERVICE: Template = &[
     ("wit/greetings.wit", include_str!("../templates/service/wit/greetings.wit.in")),
 ];
 
+const SOCKET: Template = &[
+    (".gitignore", include_str!("../templates/socket/gitignore.in")),
+    ("Cargo.toml", include_str!("../templates/socket/Cargo.toml.in")),
+    ("README.md", include_str!("../templates/socket/README.md.in")),
+    ("src/lib.rs", include_str!("../templates/socket/src/lib.rs.in")),
+    ("tests/plugin.rs", include_str!("../templates/socket/tests/plugin.rs.in")),
+    ("wharf.toml", include_str!("../templates/socket/wharf.toml.in")),
+];
+
 /// No name is longer: it is a plugin's name, too.
 const NAME_MAX: usize = 64;
 
@@ -118,12 +127,14 @@ pub(super) fn run(args: &NewArgs) -> Result<(), Failed> {
     let what = match args.kind {
         NewKind::Handler => "handler",
         NewKind::Service => "service",
+        NewKind::Socket => "socket",
     };
+    let scheme = if args.kind == NewKind::Socket { "ws" } else { "http" };
     print(&format!(
         "created {shown}: a {what} plugin, with its tests and the SDK in {}\n\n\
          next:\n  \
          cd {shown}\n  \
-         wharf up --watch    serve it on http://127.0.0.1:8080/hello/you, and swap it when you save\n  \
+         wharf up --watch    serve it on {scheme}://127.0.0.1:8080/hello/you, and swap it when you save\n  \
          cargo test          its tests: natively, and in a real host\n",
         sdk::FOLDER
     ))
@@ -134,6 +145,7 @@ fn project(kind: NewKind, name: &str) -> Vec<(String, Vec<u8>)> {
     let template = match kind {
         NewKind::Handler => HANDLER,
         NewKind::Service => SERVICE,
+        NewKind::Socket => SOCKET,
     };
     let render = |text: &str| text.replace("{{name}}", name).replace("{{crate}}", &name.replace('-', "_"));
     let mut files: Vec<(String, Vec<u8>)> =
@@ -252,7 +264,9 @@ mod tests {
 
     #[test]
     fn a_project_is_whole_and_its_manifest_is_one() {
-        for (kind, template) in [(NewKind::Handler, HANDLER), (NewKind::Service, SERVICE)] {
+        for (kind, template) in
+            [(NewKind::Handler, HANDLER), (NewKind::Service, SERVICE), (NewKind::Socket, SOCKET)]
+        {
             let files = project(kind, "rate-limit");
             let text = |path: &str| {
                 let (_, bytes) =

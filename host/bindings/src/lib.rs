@@ -21,6 +21,21 @@ pub mod handler_0_1 {
     });
 }
 
+/// `wharf:plugin/socket@0.1.0`, without `lifecycle`, which is optional.
+#[allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "generated")]
+pub mod socket_0_1 {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "
+            package wharf:host-socket;
+            world socket-only { export wharf:plugin/socket@0.1.0; }
+        ",
+        world: "wharf:host-socket/socket-only",
+        exports: { default: async | store },
+        with: { "wharf:plugin/types@0.1.0": crate::handler_0_1::wharf::plugin::types },
+    });
+}
+
 /// `wharf:plugin/lifecycle@0.1.0`.
 #[allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "generated")]
 pub mod lifecycle_0_1 {

@@ -135,6 +135,8 @@ kinds! {
     UnsupportedMediaType = "unsupported_media_type", 415, "Unsupported media type", Client, Useless;
     /// The request is understood and still cannot be carried out.
     Unprocessable = "unprocessable", 422, "Unprocessable content", Client, Useless;
+    /// The address speaks another protocol on the same connection, which the client did not offer to go on in.
+    UpgradeRequired = "upgrade_required", 426, "Upgrade required", Client, Useless;
     /// The caller has used up its share.
     RateLimited = "rate_limited", 429, "Too many requests", Client, Safe;
     /// The header fields are larger or more than the limit.

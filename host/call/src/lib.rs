@@ -1,7 +1,7 @@
 //! The words that the parts of the host share, and the ports that they offer each other.
 //!
 //! A gateway, a door or an admin page talks about an [`Invocation`], gets back a response or a
-//! [`Failure`], and reaches a plugin through [`HttpService`] or, in typed values, through [`Service`]. None of them knows how a plugin is run.
+//! [`Failure`], and reaches a plugin through [`HttpService`], in typed values through [`Service`], or in messages through [`SocketService`]. None of them knows how a plugin is run.
 //!
 //! This crate deliberately does not: depend on wasmtime or on any other crate of the host, do I/O, start
 //! tasks, or read the clock on its own beyond [`Deadline`].
@@ -22,6 +22,7 @@ pub mod ports;
 pub mod problem;
 mod schema;
 pub mod service;
+pub mod socket;
 pub mod suggest;
 mod trace;
 mod type_text;
@@ -46,6 +47,7 @@ pub use schema::{
     TypeKind,
 };
 pub use service::{Call, Door, Reply, Service, ValueStream};
+pub use socket::{MessageStream, SocketMessage, SocketService};
 pub use trace::TraceContext;
 pub use type_text::TypeText;
 pub use upgrade::{Upgrade, UpgradeOffer};

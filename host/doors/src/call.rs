@@ -15,6 +15,7 @@ pub fn describe_metrics() {
         metrics::Unit::Seconds,
         "Until a function gave its value, or its stream began"
     );
+    crate::socket::describe_metrics();
 }
 
 /// Calls a function of `service`, counted.

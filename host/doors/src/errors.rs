@@ -38,7 +38,7 @@ pub fn grpc(kind: Kind) -> GrpcCode {
         Kind::MethodNotAllowed | Kind::NotImplemented => Code::Unimplemented,
         Kind::RequestTimeout => Code::Cancelled,
         Kind::Conflict => Code::AlreadyExists,
-        Kind::PreconditionFailed | Kind::Unprocessable => Code::FailedPrecondition,
+        Kind::UpgradeRequired | Kind::PreconditionFailed | Kind::Unprocessable => Code::FailedPrecondition,
         Kind::PayloadTooLarge | Kind::HeadersTooLarge | Kind::RateLimited => Code::ResourceExhausted,
         Kind::ResponseTooLarge => Code::ResourceExhausted,
         Kind::Internal

@@ -18,6 +18,7 @@ pub mod names;
 pub mod openapi;
 pub mod rest;
 mod served;
+pub mod socket;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]

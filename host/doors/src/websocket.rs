@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message as Wire, Role, WebSocketConfig};
+pub use wharf_call::SocketMessage as Message;
 use wharf_call::upgrade::Wire as Connection;
 use wharf_call::{Body, BoxFuture, Failure, Kind, Upgrade, UpgradeOffer};
 
@@ -39,15 +40,6 @@ impl Default for SocketLimits {
     }
 }
 
-/// A message of either kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Message {
-    /// Text, which is valid UTF-8.
-    Text(String),
-    /// Bytes.
-    Binary(Bytes),
-}
-
 /// The host's end of a WebSocket.
 pub struct Socket {
     stream: WebSocketStream<Box<dyn Connection>>,
@@ -56,6 +48,9 @@ pub struct Socket {
     heard: Instant,
     pinged: bool,
     closed: bool,
+    /// What the client is still to be told.
+    parting: Option<CloseFrame>,
+    departed: bool,
 }
 
 /// Whether a request asks for a WebSocket.
@@ -66,12 +61,17 @@ pub fn is_offered(request: &Request<Body>) -> bool {
         .is_some_and(|offer| offer.0.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket"))
 }
 
+/// A handshake that is as it should be, and not answered yet.
+pub struct Handshake {
+    accept: String,
+    protocol: Option<&'static str>,
+}
+
 /// Answers the handshake; `run` has the socket once the client has the answer. The subprotocol is the client's first one
 /// that is among `protocols`; with none in common the client is refused, unless `protocols` is empty.
 ///
 /// # Errors
-/// [`Kind::BadRequest`] when the handshake is not one of RFC 6455, section 4.2.1, or of version 13;
-/// [`Kind::Forbidden`] when a page of another origin asks: a browser sends its cookies along, and asks nobody before.
+/// As of [`check`].
 pub fn accept<F>(
     request: &Request<Body>,
     protocols: &[&'static str],
@@ -81,6 +81,15 @@ pub fn accept<F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    Ok(check(request, protocols)?.answer(limits, run))
+}
+
+/// Checks the handshake, for somebody who has a say in it before it is answered.
+///
+/// # Errors
+/// [`Kind::BadRequest`] when the handshake is not one of RFC 6455, section 4.2.1, or of version 13;
+/// [`Kind::Forbidden`] when a page of another origin asks: a browser sends its cookies along, and asks nobody before.
+pub fn check(request: &Request<Body>, protocols: &[&'static str]) -> Result<Handshake, Failure> {
     let bad = |text: &'static str| Failure::new(Kind::BadRequest, text);
     let headers = request.headers();
     if request.method() != Method::GET || !is_offered(request) {
@@ -103,25 +112,39 @@ where
         let text = format!("Name one of these in `sec-websocket-protocol`: {known}.");
         return Err(Failure::new(Kind::BadRequest, text));
     }
+    Ok(Handshake { accept: derive_accept_key(key.as_bytes()), protocol })
+}
 
-    let mut answer = Response::new(Body::Empty);
-    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) {
-        answer.headers_mut().insert(SEC_WEBSOCKET_ACCEPT, accept);
+impl Handshake {
+    /// The answer, after which `run` has the socket and the subprotocol.
+    pub fn answer<F>(
+        self,
+        limits: SocketLimits,
+        run: impl FnOnce(Socket, Option<&'static str>) -> F + Send + 'static,
+    ) -> Response<Body>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Handshake { accept, protocol } = self;
+        let mut answer = Response::new(Body::Empty);
+        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        if let Ok(accept) = HeaderValue::from_str(&accept) {
+            answer.headers_mut().insert(SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        if let Some(protocol) = protocol {
+            answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+        }
+        let upgrade = Upgrade::new(
+            HeaderValue::from_static("websocket"),
+            Box::new(move |connection, draining| {
+                Box::pin(async move {
+                    run(Socket::new(connection, draining, limits).await, protocol).await;
+                })
+            }),
+        );
+        answer.extensions_mut().insert(upgrade);
+        answer
     }
-    if let Some(protocol) = protocol {
-        answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
-    }
-    let upgrade = Upgrade::new(
-        HeaderValue::from_static("websocket"),
-        Box::new(move |connection, draining| {
-            Box::pin(async move {
-                run(Socket::new(connection, draining, limits).await, protocol).await;
-            })
-        }),
-    );
-    answer.extensions_mut().insert(upgrade);
-    Ok(answer)
 }
 
 /// Whether the page that asks, if it is one, is of the host that it asks.
@@ -156,13 +179,16 @@ impl Socket {
             heard: Instant::now(),
             pinged: false,
             closed: false,
+            parting: None,
+            departed: false,
         }
     }
 
     /// The next message. `None` when the socket is over, for whatever reason: the client closed it, broke the protocol or a
     /// limit, has been silent for too long, or the host shuts down. The client has been told why, as far as it listens.
     ///
-    /// Cancel safe: no message is lost when the future is dropped.
+    /// Cancel safe: no message is lost when the future is dropped, and what the client was being told is still told by
+    /// [`Socket::depart`].
     pub async fn next(&mut self) -> Option<Message> {
         loop {
             if self.closed {
@@ -170,6 +196,12 @@ impl Socket {
             }
             let alarm = self.heard + if self.pinged { self.limits.idle } else { self.limits.idle / 2 };
             let received = tokio::select! {
+                biased;
+                () = drained(&mut self.draining) => {
+                    self.shut_down().await;
+                    return None;
+                }
+                // Before the alarm: who is not asked for the next message for a while has not been silent.
                 received = self.stream.next() => received,
                 () = sleep_until(alarm) => {
                     if self.pinged {
@@ -179,11 +211,6 @@ impl Socket {
                     self.pinged = true;
                     self.write(Wire::Ping(Bytes::new())).await;
                     continue;
-                }
-                () = drained(&mut self.draining) => {
-                    self.draining = None;
-                    self.close(1001, "the host shuts down").await;
-                    return None;
                 }
             };
             self.heard = Instant::now();
@@ -198,7 +225,8 @@ impl Socket {
                 Some(Ok(Wire::Pong(_) | Wire::Frame(_))) => {}
                 Some(Ok(Wire::Close(_))) | None => {
                     self.closed = true;
-                    let _ = timeout(self.limits.write, self.stream.close(None)).await;
+                    // The library has its answer ready.
+                    self.depart().await;
                 }
                 Some(Err(error)) => {
                     let (code, reason) = verdict(&error);
@@ -206,6 +234,21 @@ impl Socket {
                 }
             }
         }
+    }
+
+    /// Waits until the host shuts down, and takes no message meanwhile; what comes after it is over, too. For who has no room
+    /// for another message.
+    pub async fn pause(&mut self) {
+        if self.closed {
+            return;
+        }
+        drained(&mut self.draining).await;
+        self.shut_down().await;
+    }
+
+    async fn shut_down(&mut self) {
+        self.draining = None;
+        self.close(1001, "the host shuts down").await;
     }
 
     /// Sends a message and waits until it is on its way; that is the back-pressure. False when the socket is over.
@@ -224,13 +267,31 @@ impl Socket {
         }
         self.closed = true;
         let reason = &reason[..reason.floor_char_boundary(123)];
-        let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
+        self.parting = Some(CloseFrame { code: CloseCode::from(code), reason: reason.into() });
+        self.depart().await;
+    }
+
+    /// Goes on with what was begun when the socket came to its end, if that was dropped half-way.
+    pub async fn depart(&mut self) {
+        if !self.closed || self.departed {
+            return;
+        }
         let goodbye = async {
-            let _ = self.stream.close(Some(frame)).await;
+            if self.parting.is_some() {
+                // A second one changes nothing.
+                let _ = self.stream.close(self.parting.clone()).await;
+            }
+            let _ = self.stream.flush().await;
             // What the client had sent before is read and thrown away, so that it gets to see our frame.
             while let Some(Ok(_)) = self.stream.next().await {}
         };
         let _ = timeout(self.limits.write.min(Duration::from_secs(1)), goodbye).await;
+        self.departed = true;
+    }
+
+    /// What the client was told that the socket is over for, if it was not its own doing.
+    pub fn code(&self) -> Option<u16> {
+        self.parting.as_ref().map(|frame| frame.code.into())
     }
 
     async fn write(&mut self, message: Wire) -> bool {

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use http::{Request, Response};
 use parking_lot::Mutex;
 use wharf_call::ports::{GenerationStatus, PluginStatus, Refusal, RefusedLoad, Stage};
-use wharf_call::{Body, BoxFuture, Failure, HttpService, Invocation, Kind, Service};
+use wharf_call::{
+    Body, BoxFuture, Failure, HttpService, Invocation, Kind, MessageStream, Service, SocketService,
+};
 
 use crate::berth::Berth;
 use crate::config::PluginConfig;
@@ -20,6 +22,7 @@ use crate::profile;
 use crate::runtime::Artifact;
 use crate::service::ServiceHandle;
 use crate::shared;
+use crate::socket;
 
 /// A plugin of the manifest. Routes point at it; what it serves changes under them.
 ///
@@ -55,6 +58,11 @@ impl Candidate {
     /// with it. Keeping them keeps the generation.
     pub fn service(&self) -> Option<Arc<dyn Service>> {
         ServiceHandle::of(&self.0)
+    }
+
+    /// Whether clients open sockets to it.
+    pub fn opens_sockets(&self) -> bool {
+        self.0.artifact.opens_sockets()
     }
 }
 
@@ -182,6 +190,11 @@ impl Plugin {
         ServiceHandle::of(&self.serving.load())
     }
 
+    /// Whether clients open sockets to the serving generation.
+    pub fn opens_sockets(&self) -> bool {
+        self.serving.load().artifact.opens_sockets()
+    }
+
     /// Records what the serving generation computes for as long as `time`: a profile in the JSON format of the
     /// Firefox profiler. What a generation that is swapped in meanwhile computes is not in it. Dropping the future
     /// ends the recording.
@@ -256,7 +269,9 @@ impl HttpService for Plugin {
         let generation = self.serving.load_full();
         if !generation.artifact.serves_http() {
             let failure = Failure::new(Kind::NotImplemented, "the plugin takes no HTTP requests")
-                .with_private("it is a service: give the route a function, or call it through a door");
+                .with_private(
+                    "it has functions or opens sockets: give the route a function, or open a socket",
+                );
             return Box::pin(async { Err(failure) });
         }
         generation.metrics.calls.increment(1);
@@ -264,5 +279,26 @@ impl HttpService for Plugin {
             return Box::pin(shared::call(generation, request, invocation));
         }
         Box::pin(exchange::call(generation, request, invocation))
+    }
+}
+
+impl SocketService for Plugin {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn open<'a>(
+        &'a self,
+        request: Request<Body>,
+        invocation: Invocation,
+        incoming: MessageStream,
+    ) -> BoxFuture<'a, Result<MessageStream, Failure>> {
+        let generation = self.serving.load_full();
+        if !generation.artifact.opens_sockets() {
+            let failure = Failure::new(Kind::NotImplemented, "the plugin opens no sockets");
+            return Box::pin(async { Err(failure) });
+        }
+        generation.metrics.calls.increment(1);
+        Box::pin(socket::open(generation, request, invocation, incoming))
     }
 }

@@ -74,6 +74,11 @@ pub enum Need {
 }
 
 impl Inspection {
+    /// Whether clients open sockets to it.
+    pub fn opens_sockets(&self) -> bool {
+        self.world.as_deref().and_then(WorldKind::of_export) == Some(WorldKind::Socket)
+    }
+
     /// The world that the host runs it as.
     ///
     /// # Errors

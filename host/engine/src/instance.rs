@@ -20,10 +20,11 @@ use crate::profile::Profiling;
 use crate::request_body::{BodyHold, RequestBody};
 use crate::service;
 use crate::shared::Ledger;
+use crate::socket;
 use crate::state::State;
 use crate::time_limit::Due;
 use crate::trap::Cause;
-use crate::worlds::{Begun, Exports, Loaded, World};
+use crate::worlds::{self, Begun, Exports, Loaded, World};
 
 pub(crate) struct Instance {
     store: Mourned,
@@ -205,6 +206,28 @@ impl Instance {
         store.set_epoch_deadline(1);
         let ran = {
             let run = begun.run(store, component, answer);
+            Metered { meter, call: pin!(run) }.await
+        };
+        self.leave(ran)
+    }
+
+    /// Opens a socket and runs it to its very end, giving the answer as soon as there is one.
+    ///
+    /// An error means that the instance must not be used again; so does dropping the future.
+    pub(crate) async fn open(
+        &mut self,
+        asked: socket::Asked,
+        answer: &Answer<socket::Opened>,
+    ) -> Result<(), Failure> {
+        let Instance { store, exports, .. } = self;
+        let World::Socket(open) = &exports.world else {
+            return Err(Failure::new(Kind::NotImplemented, "the plugin opens no sockets"));
+        };
+        let meter = store.data().meter.clone();
+        meter.begin();
+        store.set_epoch_deadline(1);
+        let ran = {
+            let run = worlds::socket::run(open, store, asked, answer);
             Metered { meter, call: pin!(run) }.await
         };
         self.leave(ran)

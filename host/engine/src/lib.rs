@@ -25,6 +25,7 @@ mod generation;
 mod imports;
 mod inspect;
 mod instance;
+mod item_pipe;
 mod lease;
 mod limits;
 mod log_gate;
@@ -42,6 +43,7 @@ mod runtime;
 mod schema;
 mod service;
 mod shared;
+mod socket;
 mod state;
 #[cfg(test)]
 mod testing;

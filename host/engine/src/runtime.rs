@@ -156,7 +156,12 @@ impl Artifact {
 
     /// Whether it takes HTTP requests. A service that does not is called by its functions only.
     pub(crate) fn serves_http(&self) -> bool {
-        self.kind != WorldKind::Service
+        !matches!(self.kind, WorldKind::Service | WorldKind::Socket)
+    }
+
+    /// Whether clients open sockets to it.
+    pub(crate) fn opens_sockets(&self) -> bool {
+        self.kind == WorldKind::Socket
     }
 
     /// Finds the functions of its own interfaces, if it has any.

@@ -20,7 +20,11 @@ pub(crate) struct TimeLimit {
 impl TimeLimit {
     /// Begins now.
     pub(crate) fn begin(key: LimitKey, enforcer: &Enforcer) -> Self {
-        let began = Instant::now();
+        Self::since(Instant::now(), key, enforcer)
+    }
+
+    /// Began then.
+    fn since(began: Instant, key: LimitKey, enforcer: &Enforcer) -> Self {
         let timer = Box::pin(sleep_until(began + Duration::from_millis(enforcer.value(key))));
         TimeLimit { key, began, timer, observed: false }
     }
@@ -57,6 +61,13 @@ impl StreamTimes {
     /// The guest has given something.
     pub(crate) fn progress(&mut self) {
         self.silence = None;
+    }
+
+    /// The other side has said something, then.
+    pub(crate) fn heard(&mut self, at: Instant, enforcer: &Enforcer) {
+        if self.silence.as_ref().is_some_and(|silence| silence.began < at) {
+            self.silence = Some(TimeLimit::since(at, LimitKey::StreamIdle, enforcer));
+        }
     }
 
     /// Resolves when nothing came for too long; polled while somebody waits.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderValue, UPGRADE};
 use http::{Method, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use wharf_call::{Body, Failure, Kind, Refused, X_REQUEST_ID, hop_by_hop};
@@ -68,6 +68,11 @@ pub(crate) fn deliver_checked(response: Response<Body>, mut exchange: Exchange) 
         body = Body::Empty;
     }
 
+    // Where there is something to upgrade to, 426 has to name it (RFC 9110, section 15.5.22); HTTP/2 has no upgrades.
+    let upgrade = (http1 && head.status == StatusCode::UPGRADE_REQUIRED)
+        .then(|| head.headers.remove(UPGRADE))
+        .flatten();
+
     if http1 && matches!(body, Body::Stream(_)) {
         hop_by_hop::strip_but_trailer(&mut head.headers);
     } else {
@@ -78,6 +83,10 @@ pub(crate) fn deliver_checked(response: Response<Body>, mut exchange: Exchange) 
     head.headers.insert(&X_REQUEST_ID, exchange.request_id().header_value());
     if http1 && exchange.closes() {
         head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(upgrade) = upgrade {
+        head.headers.append(CONNECTION, HeaderValue::from_static("upgrade"));
+        head.headers.insert(UPGRADE, upgrade);
     }
 
     if has_no_body(exchange.method(), head.status) {

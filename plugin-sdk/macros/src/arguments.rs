@@ -76,15 +76,37 @@ impl Arguments {
 
     /// Code that answers `request` and `context` with a call of `function`.
     pub(crate) fn answer(&self, wharf: &Tokens, receiver: Option<&Tokens>, function: &Tokens) -> Tokens {
+        let call = self.call(wharf, receiver, function, None);
+        // With the span of the return type, a type that is no response is reported there.
+        let into_response = quote_spanned!(self.output=> #wharf::IntoResponse::into_response(answer));
+        quote! {
+            #call
+            #into_response
+        }
+    }
+
+    /// Code that calls `function` with what it takes of `request` and `context`, and with one argument more at that place;
+    /// `answer` is what it returns.
+    pub(crate) fn call(
+        &self,
+        wharf: &Tokens,
+        receiver: Option<&Tokens>,
+        function: &Tokens,
+        more: Option<(usize, Tokens)>,
+    ) -> Tokens {
         let receiver = receiver.map(|receiver| quote!(#receiver,));
+        let with_more = |mut arguments: Vec<Tokens>| {
+            if let Some((at, argument)) = &more {
+                arguments.insert(*at, argument.clone());
+            }
+            arguments
+        };
         if let Some(plain) = self.plain() {
-            return self.respond(
-                wharf,
-                &quote! {
-                    let _ = (&request, &context);
-                    let answer = #function(#receiver #(#plain),*).await;
-                },
-            );
+            let plain = with_more(plain.iter().map(|name| quote!(#name)).collect());
+            return quote! {
+                let _ = (&request, &context);
+                let answer = #function(#receiver #(#plain),*).await;
+            };
         }
         let places: Vec<_> = self
             .types
@@ -105,27 +127,16 @@ impl Arguments {
         // As an item it fails in `cargo check` already, but an item cannot name the function's lifetimes.
         let check =
             if self.has_lifetimes { quote!(const { #check };) } else { quote!(const _: () = #check;) };
-        self.respond(
-            wharf,
-            &quote! {
-                #check
-                let mut call = #wharf::Call::new(request, context);
-                #(let mut #places = ::core::option::Option::None;)*
-                #(#fill)*
-                let (#(::core::option::Option::Some(#places),)*) = (#(#places,)*) else {
-                    ::core::unreachable!("each extractor has a turn")
-                };
-                let answer = #function(#receiver #(#places),*).await;
-            },
-        )
-    }
-
-    /// With the span of the return type, a type that is no response is reported there.
-    fn respond(&self, wharf: &Tokens, before: &Tokens) -> Tokens {
-        let into_response = quote_spanned!(self.output=> #wharf::IntoResponse::into_response(answer));
+        let taken = with_more(places.iter().map(|place| quote!(#place)).collect());
         quote! {
-            #before
-            #into_response
+            #check
+            let mut call = #wharf::Call::new(request, context);
+            #(let mut #places = ::core::option::Option::None;)*
+            #(#fill)*
+            let (#(::core::option::Option::Some(#places),)*) = (#(#places,)*) else {
+                ::core::unreachable!("each extractor has a turn")
+            };
+            let answer = #function(#receiver #(#taken),*).await;
         }
     }
 }

@@ -5,6 +5,7 @@ mod arguments;
 mod handler;
 mod router;
 mod service;
+mod socket;
 mod wit;
 
 use proc_macro::TokenStream;
@@ -60,6 +61,15 @@ pub fn service(arguments: TokenStream, item: TokenStream) -> TokenStream {
             "`#[wharf::service]` belongs on an implementation of an interface's trait: \
              `impl accounts::Service for ...`",
         )),
+    })
+}
+
+/// Makes a socket plugin of an `async fn`: see `wharf_sdk::socket`.
+#[proc_macro_attribute]
+pub fn socket(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    attribute("socket", arguments, item, |wharf, item| match item {
+        Item::Fn(function) => socket::of_function(wharf, &function),
+        other => Err(Error::new(other.span(), "`#[wharf::socket]` belongs on an `async fn`")),
     })
 }
 

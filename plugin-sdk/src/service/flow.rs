@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 
-use super::stream::{Streaming, Taking};
 use crate::pipe::Pipe;
+use crate::streaming::{Streaming, Taking};
 
 /// A resource with `next`: the plugin streams.
 pub struct Rows<T, E>(RefCell<Option<Source<T, E>>>);

@@ -318,14 +318,12 @@
 pub mod call;
 mod flow;
 mod instance;
-mod scalars;
-mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use crate::streaming::{Items, Sender, Streaming, next};
 pub use futures_core::Stream;
 pub use instance::Lifecycle;
-pub use stream::{Items, Sender, Streaming, next};
 
 /// For the code that the macros write.
 #[doc(hidden)]
@@ -335,5 +333,5 @@ pub mod private {
     pub use super::instance::{
         ByDefault, ByHandler, ByLifecycle, How, Serves, health, instance, prepare, start, stop,
     };
-    pub use super::scalars::{read, read_bytes, write, write_bytes};
+    pub use crate::streaming::wire::{read, read_bytes, write, write_bytes};
 }

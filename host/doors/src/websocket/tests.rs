@@ -135,3 +135,11 @@ async fn a_host_that_shuts_down_says_so() {
     drain.send(()).unwrap();
     assert_eq!(closed(&mut client).await, 1001);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_closes_has_its_answer() {
+    let (mut client, _drain) = echo(SocketLimits::default()).await;
+    client.close(None).await.unwrap();
+    assert!(matches!(client.next().await.unwrap().unwrap(), ClientMessage::Close(None)));
+    assert!(client.next().await.is_none(), "and the connection is over in good order");
+}

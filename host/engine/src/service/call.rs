@@ -117,7 +117,7 @@ fn lower(
 ///
 /// # Errors
 /// It has no room.
-pub(super) fn pay_for(bytes: u64, enforcer: &Enforcer) -> Result<Option<Reservation>, Failure> {
+pub(crate) fn pay_for(bytes: u64, enforcer: &Enforcer) -> Result<Option<Reservation>, Failure> {
     if bytes <= UNPAID_BYTES_MAX {
         return Ok(None);
     }

@@ -11,10 +11,11 @@ use wharf_call::{Failure, Function, FunctionId, Output, Reservation, Type, Value
 use super::call::pay_for;
 use super::exports::Found;
 use super::incoming::Incoming;
-use super::outgoing::{Asked, Reader, Writer, pipe};
+use super::outgoing::{Reader, Writer};
 use super::{ServiceExports, scalars};
 use crate::answer::Answer;
 use crate::imports::call::TypedCall;
+use crate::item_pipe::{Asked, pipe};
 use crate::schema::{Method, OutputPlan, ResourcePlan};
 use crate::state::State;
 use crate::worlds::settled;

@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use wharf_call::{BoxFuture, Call, Failure, Invocation, Reply, Schema, Service};
 
+pub(crate) use self::call::pay_for;
 pub(crate) use self::exports::ServiceExports;
 pub(crate) use self::guest::{Begun, Returned};
 use crate::generation::Generation;

@@ -1,180 +1,26 @@
 //! What a guest streams, on its way to whoever reads it.
 
-use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use futures_util::Stream;
-use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 use wharf_call::limits::Tally;
-use wharf_call::{Exceeded, Failure, LimitKey, Reservation, Value};
+use wharf_call::{Exceeded, Failure, LimitKey, Value};
 
 use super::guest::Returned;
 use crate::answer::Answer;
 use crate::epoch::Meter;
+use crate::item_pipe;
 use crate::time_limit::StreamTimes;
 use crate::values::payload_bytes;
 
-/// Makes the two ends of a stream, which is all that is still to come of `answer`.
-pub(super) fn pipe(answer: &Answer<Returned>) -> (Writer, Reader) {
-    let shared = Arc::new(Mutex::new(Shared::default()));
-    (Writer { shared: shared.clone(), answer: answer.clone() }, Reader { shared })
-}
-
-#[derive(Default)]
-struct Shared {
-    items: VecDeque<Item>,
-    /// How it ended: well, or with what cut it short.
-    end: Option<Result<(), Failure>>,
-    /// Somebody waits for an item that nobody makes yet.
-    wanted: bool,
-    reader_gone: bool,
-    /// Functions of the guest that work on the stream, or its tasks.
-    busy: u32,
-    reader: Option<Waker>,
-    writer: Option<Waker>,
-}
-
-struct Item {
-    value: Value,
-    _held: Option<Reservation>,
-}
-
-/// What is asked of the writer.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// The next item.
-    Item,
-    /// Nothing any more: nobody reads on.
-    Nothing,
-}
-
-/// The guest's side. Dropping it is the end of the stream.
-pub(super) struct Writer {
-    shared: Arc<Mutex<Shared>>,
-    answer: Answer<Returned>,
-}
-
-impl Writer {
-    /// Waits until the reader asks for an item.
-    pub(super) async fn asked(&self) -> Asked {
-        poll_fn(|cx| {
-            let mut shared = self.shared.lock();
-            if shared.reader_gone {
-                Poll::Ready(Asked::Nothing)
-            } else if std::mem::take(&mut shared.wanted) {
-                Poll::Ready(Asked::Item)
-            } else {
-                shared.writer = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        })
-        .await
-    }
-
-    /// Waits until there is room for items that nobody has asked for: when all others were taken.
-    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Asked> {
-        let mut shared = self.shared.lock();
-        if shared.reader_gone {
-            Poll::Ready(Asked::Nothing)
-        } else if shared.items.is_empty() {
-            Poll::Ready(Asked::Item)
-        } else {
-            shared.writer = Some(cx.waker().clone());
-            Poll::Pending
-        }
-    }
-
-    /// Gives an item.
-    pub(super) fn put(&self, value: Value, held: Option<Reservation>) {
-        let mut shared = self.shared.lock();
-        shared.items.push_back(Item { value, _held: held });
-        shared.wake_reader();
-    }
-
-    /// From here until the value is dropped, a function of the guest works on the stream: who stops reading
-    /// meanwhile ends its instance.
-    pub(super) fn busy(&self) -> Busy {
-        self.shared.lock().busy += 1;
-        Busy(self.shared.clone())
-    }
-
-    /// Says how the stream ended; the first to say so is right.
-    pub(super) fn finish(&self, end: Result<(), Failure>) {
-        let mut shared = self.shared.lock();
-        if shared.end.is_none() {
-            shared.end = Some(end);
-        }
-        shared.wake_reader();
-        drop(shared);
-        self.answer.end();
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.finish(Ok(()));
-    }
-}
-
-impl Shared {
-    fn wake_reader(&mut self) {
-        if let Some(waker) = self.reader.take() {
-            waker.wake();
-        }
-    }
-}
-
-/// See [`Writer::busy`].
-pub(super) struct Busy(Arc<Mutex<Shared>>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.lock().busy -= 1;
-    }
-}
+/// A guest's side of a stream of values.
+pub(super) type Writer = item_pipe::Writer<Value, Returned>;
 
 /// The other side.
-pub(crate) struct Reader {
-    shared: Arc<Mutex<Shared>>,
-}
-
-impl Reader {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Value, Failure>>> {
-        let mut shared = self.shared.lock();
-        if let Some(item) = shared.items.pop_front() {
-            if shared.items.is_empty()
-                && let Some(waker) = shared.writer.take()
-            {
-                waker.wake();
-            }
-            return Poll::Ready(Some(Ok(item.value)));
-        }
-        if let Some(end) = &mut shared.end {
-            return Poll::Ready(std::mem::replace(end, Ok(())).err().map(Err));
-        }
-        shared.wanted = true;
-        shared.reader = Some(cx.waker().clone());
-        if let Some(waker) = shared.writer.take() {
-            waker.wake();
-        }
-        Poll::Pending
-    }
-
-    /// Nobody reads on. True when the guest is not at work on the stream.
-    fn leave(&self) -> bool {
-        let mut shared = self.shared.lock();
-        shared.reader_gone = true;
-        shared.items.clear();
-        if let Some(waker) = shared.writer.take() {
-            waker.wake();
-        }
-        shared.busy == 0
-    }
-}
+pub(crate) type Reader = item_pipe::Reader<Value>;
 
 /// A stream of values: bounded, watched for silence, and tied to what produces it.
 pub(super) struct ValueBody {

@@ -13,7 +13,8 @@ use wasmtime::{AsContextMut, StoreContextMut};
 use wharf_call::Value;
 
 use super::incoming::Incoming;
-use super::outgoing::{Asked, Busy, Writer};
+use super::outgoing::Writer;
+use crate::item_pipe::{Asked, Busy};
 use crate::pipe::take_chunk;
 use crate::schema::Scalar;
 use crate::state::State;

@@ -1,6 +1,6 @@
 //! `wharf:plugin/handler@0.1.0`.
 
-mod lowered;
+pub(super) mod lowered;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -142,7 +142,7 @@ fn lower_failure(failure: &Failure) -> wit::Failure {
 }
 
 /// The guest's texts are bounded before they are kept; `wit/types.wit` has the figures.
-fn lift_failure(failure: wit::Failure) -> Failure {
+pub(super) fn lift_failure(failure: wit::Failure) -> Failure {
     let bound = |mut text: String, max: usize| {
         if text.len() > max {
             let cut = (0..=max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);

@@ -1,6 +1,6 @@
 //! One file per world: how a call is handed to a guest that implements it, and its answer taken back.
 //!
-//! Each has two functions. `begin` lowers the request and queues the call of the guest's export. `answer` waits
+//! Each that answers requests has two functions. `begin` lowers the request and queues the call of the guest's export. `answer` waits
 //! for it within the instance's event loop and gives the head of the response to
 //! [`Answer`](crate::answer::Answer). They are two because a future is moved as a whole: what `begin` has used up
 //! need not be carried along.
@@ -9,6 +9,7 @@
 //! drives it may stop after the head and spawn the rest.
 
 mod handler;
+pub(crate) mod socket;
 mod wasi_http_0_2;
 mod wasi_http_0_3;
 
@@ -17,7 +18,9 @@ use std::future::poll_fn;
 use http::Request;
 use wasmtime::component::{Accessor, GuestTaskId, Instance, InstancePre};
 use wasmtime::{Store, StoreContextMut};
-use wharf_bindings::{handler_0_1, lifecycle_0_1, wasi_http_0_2 as http_0_2, wasi_http_0_3 as http_0_3};
+use wharf_bindings::{
+    handler_0_1, lifecycle_0_1, socket_0_1, wasi_http_0_2 as http_0_2, wasi_http_0_3 as http_0_3,
+};
 use wharf_call::Invocation;
 
 use crate::answer::Answer;
@@ -36,13 +39,20 @@ pub(crate) enum WorldKind {
     WasiHttp03,
     /// `wasi:http/incoming-handler@0.2`: the world `proxy`.
     WasiHttp02,
+    /// `wharf:plugin/socket@0.1.0`.
+    Socket,
     /// None of them, but interfaces of its own.
     Service,
 }
 
 impl WorldKind {
-    pub(crate) const ALL: [WorldKind; 4] =
-        [WorldKind::Handler, WorldKind::WasiHttp03, WorldKind::WasiHttp02, WorldKind::Service];
+    pub(crate) const ALL: [WorldKind; 5] = [
+        WorldKind::Handler,
+        WorldKind::WasiHttp03,
+        WorldKind::WasiHttp02,
+        WorldKind::Socket,
+        WorldKind::Service,
+    ];
 
     /// The export that decides, as documentation names it, if there is one.
     pub(crate) fn export(self) -> Option<&'static str> {
@@ -50,6 +60,7 @@ impl WorldKind {
             WorldKind::Handler => Some("wharf:plugin/handler@0.1.0"),
             WorldKind::WasiHttp03 => Some("wasi:http/handler@0.3"),
             WorldKind::WasiHttp02 => Some("wasi:http/incoming-handler@0.2"),
+            WorldKind::Socket => Some("wharf:plugin/socket@0.1.0"),
             WorldKind::Service => None,
         }
     }
@@ -59,6 +70,7 @@ impl WorldKind {
         let (interface, version) = name.split_once('@')?;
         match interface {
             "wharf:plugin/handler" if version == "0.1.0" => Some(WorldKind::Handler),
+            "wharf:plugin/socket" if version == "0.1.0" => Some(WorldKind::Socket),
             "wasi:http/handler" if version.starts_with("0.3.") && !version.contains('-') => {
                 Some(WorldKind::WasiHttp03)
             }
@@ -74,6 +86,7 @@ impl WorldKind {
         let (interface, version) = name.split_once('@').unwrap_or((name, "no version"));
         let kind = match interface {
             "wharf:plugin/handler" => WorldKind::Handler,
+            "wharf:plugin/socket" => WorldKind::Socket,
             "wasi:http/handler" => WorldKind::WasiHttp03,
             "wasi:http/incoming-handler" => WorldKind::WasiHttp02,
             "wasi:cli/run" => {
@@ -96,6 +109,7 @@ enum WorldIndices {
     Handler(handler_0_1::HandlerOnlyIndices),
     WasiHttp03(http_0_3::ServiceIndices),
     WasiHttp02(http_0_2::ProxyIndices),
+    Socket(socket_0_1::SocketOnlyIndices),
     Service,
 }
 
@@ -106,6 +120,7 @@ impl Exports {
             WorldKind::Handler => WorldIndices::Handler(handler_0_1::HandlerOnlyIndices::new(pre)?),
             WorldKind::WasiHttp03 => WorldIndices::WasiHttp03(http_0_3::ServiceIndices::new(pre)?),
             WorldKind::WasiHttp02 => WorldIndices::WasiHttp02(http_0_2::ProxyIndices::new(pre)?),
+            WorldKind::Socket => WorldIndices::Socket(socket_0_1::SocketOnlyIndices::new(pre)?),
             WorldKind::Service => WorldIndices::Service,
         };
         let lifecycle = lifecycle.then(|| lifecycle_0_1::LifecyclePluginIndices::new(pre)).transpose()?;
@@ -121,6 +136,10 @@ impl Exports {
                 }
                 WorldIndices::WasiHttp03(indices) => World::WasiHttp03(indices.load(&mut *store, instance)?),
                 WorldIndices::WasiHttp02(indices) => World::WasiHttp02(indices.load(&mut *store, instance)?),
+                WorldIndices::Socket(indices) => {
+                    let guest = indices.load(&mut *store, instance)?;
+                    World::Socket(socket::load(&guest, store)?)
+                }
                 WorldIndices::Service => World::Service,
             },
             lifecycle: match &self.lifecycle {
@@ -141,6 +160,8 @@ pub(crate) enum World {
     Handler(handler::Handle),
     WasiHttp03(http_0_3::Service),
     WasiHttp02(http_0_2::Proxy),
+    /// What it is asked is more than a request: see [`socket::run`].
+    Socket(socket::Open),
     /// What it does, its own interfaces say: see [`crate::service`].
     Service,
 }
@@ -171,7 +192,9 @@ impl World {
             World::WasiHttp02(guest) => {
                 Begun::WasiHttp02(wasi_http_0_2::begin(guest, store, request, answer.clone())?)
             }
-            World::Service => return Err(wasmtime::format_err!("a service takes no requests")),
+            World::Socket(_) | World::Service => {
+                return Err(wasmtime::format_err!("a plugin of this world takes no requests"));
+            }
         })
     }
 

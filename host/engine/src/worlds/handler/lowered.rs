@@ -41,7 +41,7 @@ pub(crate) struct Context {
 }
 
 impl Request {
-    pub(super) fn new(head: request::Parts, body: wit::Body) -> Self {
+    pub(in crate::worlds) fn new(head: request::Parts, body: wit::Body) -> Self {
         let uri = head.uri.into_parts();
         // The gateway has made sure that there is one such name.
         let authority = uri
@@ -59,7 +59,7 @@ impl Request {
 }
 
 impl Context {
-    pub(super) fn new(invocation: Invocation) -> Self {
+    pub(in crate::worlds) fn new(invocation: Invocation) -> Self {
         let left = invocation.deadline.remaining(Instant::now());
         Context {
             request_id: Text(invocation.request_id),

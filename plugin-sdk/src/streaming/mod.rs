@@ -1,3 +1,7 @@
+//! Items that are asynchronous on both sides: what callers stream into a plugin, and what it streams to them.
+
+pub(crate) mod wire;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
@@ -178,8 +182,10 @@ impl<T> fmt::Debug for Sender<T> {
 }
 
 /// The reading end of a pipe.
-pub(super) struct Taking<T>(pub(super) Rc<Pipe<T>>);
+#[cfg(feature = "service")]
+pub(crate) struct Taking<T>(pub(crate) Rc<Pipe<T>>);
 
+#[cfg(feature = "service")]
 impl<T> Stream for Taking<T> {
     type Item = T;
 
@@ -188,6 +194,7 @@ impl<T> Stream for Taking<T> {
     }
 }
 
+#[cfg(feature = "service")]
 impl<T> Drop for Taking<T> {
     fn drop(&mut self) {
         self.0.reader_gone();

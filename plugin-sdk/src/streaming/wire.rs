@@ -1,16 +1,20 @@
-//! `stream<T>` of scalars: what the component model carries by itself.
+//! `stream<T>` of what the component model carries by itself.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+#[cfg(feature = "service")]
 use bytes::Bytes;
 use futures_core::Stream;
-use wit_bindgen::{StreamReader, StreamResult, StreamWriter};
+#[cfg(feature = "service")]
+use wit_bindgen::StreamResult;
+use wit_bindgen::{StreamReader, StreamWriter};
 
 use super::Streaming;
 
 /// How much is read of a `stream<u8>` at once, at most.
+#[cfg(feature = "service")]
 const CHUNK: usize = 64 * 1024;
 
 /// What comes out of a `stream<T>`.
@@ -22,6 +26,7 @@ pub fn read<T: 'static>(reader: StreamReader<T>) -> Streaming<T> {
 }
 
 /// What comes out of a `stream<u8>`, in the pieces that it comes in.
+#[cfg(feature = "service")]
 pub fn read_bytes(reader: StreamReader<u8>) -> Streaming<Bytes> {
     Streaming::new(Reading::new(reader, async |mut reader: StreamReader<u8>| {
         let (status, bytes) = reader.read(Vec::with_capacity(CHUNK)).await;
@@ -43,6 +48,7 @@ pub fn write<T: 'static>(items: impl Stream<Item = T> + 'static, mut writer: Str
 }
 
 /// As [`write()`], of pieces of bytes.
+#[cfg(feature = "service")]
 pub fn write_bytes(pieces: impl Stream<Item = Bytes> + 'static, mut writer: StreamWriter<u8>) {
     crate::background::spawn(async move {
         let mut pieces = pin!(pieces);
