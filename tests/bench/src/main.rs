@@ -42,12 +42,16 @@ enum Command {
     /// The bare hyper server.
     #[command(name = server::bare::SUBCOMMAND, hide = true)]
     BareServer,
+    /// The bare tonic server.
+    #[command(name = server::tonic::SUBCOMMAND, hide = true)]
+    TonicServer,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.command {
         Some(Command::BareServer) => server::bare::serve(),
+        Some(Command::TonicServer) => server::tonic::serve(),
         _ if cfg!(debug_assertions) => Err("this is a debug build; add --release to `cargo run`".into()),
         Some(Command::Soak(options)) => soak::run(options),
         Some(Command::Instructions(options)) => instructions::run(options),

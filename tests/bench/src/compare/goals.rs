@@ -5,7 +5,8 @@ use std::fmt;
 use super::Row;
 use super::report::{Report, Round, Rounds, row};
 use super::sections::{
-    BARE, CROWDED, FLOOR_RAW, FLOOR_SDK, FRESH_SDK, GRAPHQL, JSON_RPC, RAW, SDK, SERVE, SERVE_BEST, WHARF,
+    BARE, CROWDED, FLOOR_RAW, FLOOR_SDK, FRESH_SDK, GRAPHQL, GRPC, JSON_RPC, RAW, SDK, SERVE, SERVE_BEST,
+    TONIC, WHARF,
 };
 use super::spread::Spread;
 
@@ -98,6 +99,9 @@ fn of(report: &Report) -> Vec<Goal> {
     if let Some(doors) = report.section(Row::Doors) {
         add("a function by JSON-RPC", "requests/s, x bare hyper", AtLeast(0.4), rate(doors, JSON_RPC, BARE));
         add("a function by GraphQL", "requests/s, x bare hyper", AtLeast(0.35), rate(doors, GRAPHQL, BARE));
+    }
+    if let Some(grpc) = report.section(Row::Grpc) {
+        add("a function by gRPC", "requests/s, x bare tonic", AtLeast(0.5), rate(grpc, GRPC, TONIC));
     }
     if let Some(open) = report.section(Row::Open) {
         let more =

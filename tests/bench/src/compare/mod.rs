@@ -71,6 +71,8 @@ pub(crate) enum Row {
     Echo1m,
     /// A function through REST, JSON-RPC and GraphQL, against bare hyper hello.
     Doors,
+    /// The same function through gRPC, against a bare tonic server.
+    Grpc,
     /// Several calls at once in one instance.
     Concurrency,
     /// Latency at a fixed rate.
@@ -185,6 +187,9 @@ fn drive(contender: &Contender, load: Load, duration: Duration) -> Result<Driven
     let (addr, request) = (contender.server.addr(), contender.request);
     match load {
         Load::Closed { connections } => load::closed::drive(addr, request, connections, duration),
+        Load::Grpc { connections, streams } => {
+            load::grpc::drive(addr, request, connections, streams, duration)
+        }
         Load::Open { rate, connections } => load::open::drive(addr, request, connections, rate, duration),
     }
 }

@@ -22,6 +22,7 @@ pub(crate) struct Section {
 #[derive(Clone, Copy)]
 pub(crate) enum Load {
     Closed { connections: usize },
+    Grpc { connections: usize, streams: usize },
     Open { rate: u32, connections: usize },
 }
 
@@ -29,6 +30,9 @@ impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Load::Closed { connections } => write!(f, "closed loop, {connections} connections"),
+            Load::Grpc { connections, streams } => {
+                write!(f, "closed loop, {connections} connections with {streams} calls at once each")
+            }
             Load::Open { rate, connections } => {
                 write!(f, "open loop, {rate} requests/s, at most {connections} connections")
             }
@@ -63,6 +67,8 @@ const WAITS_SHARED: &str = "wharf, handler that waits 5 ms, 32 calls at once";
 pub(crate) const REST: &str = "wharf, REST";
 pub(crate) const JSON_RPC: &str = "wharf, JSON-RPC";
 pub(crate) const GRAPHQL: &str = "wharf, GraphQL";
+pub(crate) const TONIC: &str = "bare tonic";
+pub(crate) const GRPC: &str = "wharf, gRPC";
 pub(crate) const CROWDED: &str = "wharf, 10,000 idle connections";
 
 /// How many connections the row of that name holds.
@@ -169,6 +175,17 @@ pub(crate) fn of(row: Row, programs: &Programs, options: &Options) -> Result<Sec
                         ),
                     )?,
                     door(GRAPHQL, Request::json("/graphql", r#"{"query":"{ hello }"}"#))?,
+                ],
+            )
+        }
+        Row::Grpc => {
+            let hello = Request::get("/test.greeter.v1.Greetings/Hello");
+            new(
+                "a function through gRPC",
+                Load::Grpc { connections: 4, streams: 8 },
+                vec![
+                    contender(TONIC, Server::tonic()?, hello)?,
+                    contender(GRPC, programs.service(GREETER_SERVICE)?, hello)?,
                 ],
             )
         }

@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod closed;
+pub(crate) mod grpc;
 pub(crate) mod idle;
 pub(crate) mod open;
 

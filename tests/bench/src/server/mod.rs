@@ -1,6 +1,7 @@
 //! The servers that are measured, each a process of its own.
 
 pub(crate) mod bare;
+pub(crate) mod tonic;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -51,6 +52,13 @@ impl Server {
     pub(crate) fn floor(binary: &Path, component: &str) -> Result<Self> {
         let mut command = Command::new(binary);
         command.arg(component);
+        Server::start(command, Announces::Stdout("listening on http://"), None)
+    }
+
+    /// The bare tonic server: likewise.
+    pub(crate) fn tonic() -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(tonic::SUBCOMMAND);
         Server::start(command, Announces::Stdout("listening on http://"), None)
     }
 

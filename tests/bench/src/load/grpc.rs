@@ -1,0 +1,78 @@
+//! A closed loop of unary gRPC calls without arguments: several at once on each connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use super::{Driven, Request, nanoseconds};
+use crate::Result;
+
+/// A message without fields: not compressed, no bytes.
+const EMPTY: &[u8] = &[0; 5];
+
+/// Keeps `streams` calls going on each of `connections` for `duration`. Any status but OK ends it.
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn drive(
+    addr: SocketAddr,
+    request: Request,
+    connections: usize,
+    streams: usize,
+    duration: Duration,
+) -> Result<Driven> {
+    let uri: hyper::Uri = format!("http://{addr}{}", request.path).parse()?;
+    let begun = Instant::now();
+    let mut running = JoinSet::new();
+    for _ in 0..connections {
+        let stream = TcpStream::connect(addr).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+        // It ends with the last sender.
+        tokio::spawn(connection);
+        for _ in 0..streams {
+            running.spawn(calls(sender.clone(), uri.clone(), begun + duration));
+        }
+    }
+    // As in the closed loop of HTTP/1: the client never sleeps.
+    let awake = tokio::spawn(async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut latencies_ns = Vec::new();
+    while let Some(ended) = running.join_next().await {
+        latencies_ns.extend(ended??);
+    }
+    let took = begun.elapsed();
+    awake.abort();
+    Driven::new(latencies_ns, took, 0)
+}
+
+async fn calls(mut sender: SendRequest<Full<Bytes>>, uri: hyper::Uri, end: Instant) -> io::Result<Vec<u64>> {
+    let failed = |error: hyper::Error| io::Error::other(error);
+    let mut latencies_ns = Vec::new();
+    loop {
+        let sent = Instant::now();
+        if sent >= end {
+            return Ok(latencies_ns);
+        }
+        let request = hyper::Request::post(uri.clone())
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(Full::new(Bytes::from_static(EMPTY)))
+            .map_err(io::Error::other)?;
+        let response = sender.send_request(request).await.map_err(failed)?;
+        let answer = response.into_body().collect().await.map_err(failed)?;
+        let status = answer.trailers().and_then(|trailers| trailers.get("grpc-status"));
+        if status.is_none_or(|status| status != "0") {
+            return Err(io::Error::other(format!("a call ended with the status {status:?}")));
+        }
+        latencies_ns.push(nanoseconds(sent.elapsed()));
+    }
+}
