@@ -25,6 +25,7 @@ mod generation;
 mod imports;
 mod inspect;
 mod instance;
+mod item_body;
 mod item_pipe;
 mod lease;
 mod limits;

@@ -64,8 +64,8 @@ pub(super) async fn invoke(
         Returned::Stream(reader) => {
             let mut body = ValueBody::new(reader, meter, answer);
             if driven.is_running() {
-                body.begin_stream();
-                body.driven_by(driven.go_on());
+                body.body.begin_stream();
+                body.body.driven_by(driven.go_on());
             }
             Ok(Reply::Stream(Box::pin(body)))
         }

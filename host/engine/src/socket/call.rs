@@ -13,6 +13,7 @@ use crate::answer::Answer;
 use crate::driven::{Driven, conclude};
 use crate::enforcer::CallCount;
 use crate::generation::Generation;
+use crate::item_body::ItemBody;
 use crate::lease::Lease;
 use crate::time_limit::Due;
 
@@ -46,12 +47,12 @@ pub(crate) async fn open(
     let running = run(lease, counted, asked, answer.clone());
     let mut driven = Driven::new(generation.clone(), answer.clone(), running);
     let Opened(reader) = driven.answered(due).await?;
-    let mut outgoing = Outgoing::new(reader, meter, answer, heard);
+    let mut body = ItemBody::new(reader, meter, answer);
     if driven.is_running() {
-        outgoing.begin();
-        outgoing.driven_by(driven.go_on());
+        body.begin_stream();
+        body.driven_by(driven.go_on());
     }
-    Ok(Box::pin(outgoing))
+    Ok(Box::pin(Outgoing { body, heard }))
 }
 
 /// Runs the guest's side of the socket and ends the lease.

@@ -11,7 +11,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::task::JoinSet;
 
 use super::answer::Answer;
-use super::{Driven, Message, Request, nanoseconds};
+use super::{Driven, Message, Request, all, nanoseconds};
 use crate::Result;
 
 /// Keeps `connections` busy for `duration`. Any answer but the right one ends it.
@@ -28,19 +28,7 @@ pub(crate) async fn drive(
     for _ in 0..connections {
         running.spawn(connection(addr, message.clone(), begun + duration));
     }
-    // The client never sleeps: the kernel bills waking it to the server, and the more the slower the server is.
-    let awake = tokio::spawn(async {
-        loop {
-            tokio::task::yield_now().await;
-        }
-    });
-    let mut latencies_ns = Vec::new();
-    while let Some(ended) = running.join_next().await {
-        latencies_ns.extend(ended??);
-    }
-    let took = begun.elapsed();
-    awake.abort();
-    Driven::new(latencies_ns, took, 0)
+    all(begun, running).await
 }
 
 async fn connection(addr: SocketAddr, message: Arc<Message>, end: Instant) -> io::Result<Vec<u64>> {

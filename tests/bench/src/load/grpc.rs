@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::{Driven, Request, nanoseconds};
+use super::{Driven, Request, all, nanoseconds};
 use crate::Result;
 
 /// A message without fields: not compressed, no bytes.
@@ -39,19 +39,7 @@ pub(crate) async fn drive(
             running.spawn(calls(sender.clone(), uri.clone(), begun + duration));
         }
     }
-    // As in the closed loop of HTTP/1: the client never sleeps.
-    let awake = tokio::spawn(async {
-        loop {
-            tokio::task::yield_now().await;
-        }
-    });
-    let mut latencies_ns = Vec::new();
-    while let Some(ended) = running.join_next().await {
-        latencies_ns.extend(ended??);
-    }
-    let took = begun.elapsed();
-    awake.abort();
-    Driven::new(latencies_ns, took, 0)
+    all(begun, running).await
 }
 
 async fn calls(mut sender: SendRequest<Full<Bytes>>, uri: hyper::Uri, end: Instant) -> io::Result<Vec<u64>> {

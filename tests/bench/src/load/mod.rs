@@ -8,7 +8,9 @@ pub(crate) mod open;
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
 
 /// The request that a contender is sent again and again.
 #[derive(Clone, Copy)]
@@ -102,6 +104,24 @@ impl Driven {
         let ns = self.latencies_ns.get(rank.saturating_sub(1)).copied().unwrap_or_default();
         ns as f64 / 1e3
     }
+}
+
+/// Waits for the callers of a closed loop that began then, each of which gives the latencies of its requests.
+///
+/// The client never sleeps meanwhile: the kernel bills waking it to the server, and the more the slower the server is.
+async fn all(begun: Instant, mut callers: JoinSet<io::Result<Vec<u64>>>) -> crate::Result<Driven> {
+    let awake = tokio::spawn(async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut latencies_ns = Vec::new();
+    while let Some(ended) = callers.join_next().await {
+        latencies_ns.extend(ended??);
+    }
+    let took = begun.elapsed();
+    awake.abort();
+    Driven::new(latencies_ns, took, 0)
 }
 
 fn nanoseconds(duration: Duration) -> u64 {
