@@ -20,7 +20,7 @@
 //! take in memory, nesting by the type, which is finite. A message is refused with the path of the field that is wrong.
 //!
 //! What it deliberately does not do: connections, CORS, authentication, the limits of a body as a whole (the gateway's), running plugins
-//! (the engine's). Metadata of a request is not handed to the plugin; the request id goes back as `x-request-id`, by the
+//! (the engine's). Plugins set no trailing metadata, only the initial; the request id goes back as `x-request-id`, by the
 //! gateway.
 //!
 //! Start with `plan.rs`, then `compile.rs`, `decode.rs` and `door.rs`.
