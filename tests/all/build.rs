@@ -125,6 +125,11 @@ fn wit_that_a_toolchain_leaves_out_is_put_into_the_component() {
                 "{failed:?}"
             );
             assert!(failed.stderr.contains("See `wit` in [plugin.guest]"), "{failed:?}");
+            let again = app.wharf(&["build"]).await;
+            assert!(
+                again.code == Some(1) && again.stderr.contains(said),
+                "what failed is not up to date: {again:?}"
+            );
         }
 
         fs::write(app.path().join("wit/math.wit"), SUMS_WIT).unwrap();

@@ -81,7 +81,8 @@ pub(crate) async fn build_stale(manifest: &Manifest) -> Result<Vec<Built>, Build
         let wanted = is_cargo(command) || stale(&manifest.dir) || plugin.wit.as_deref().is_some_and(stale);
         let took = match wanted && commands.insert(command.as_str()) {
             true => Some(build(name, plugin, &manifest.dir).await?),
-            false => None,
+            // What failed to be put in the last time is not in yet.
+            false => put_wit(name, plugin).await.map(|()| None)?,
         };
         done.push(Built { plugin: name.clone(), took });
     }
@@ -116,17 +117,20 @@ pub(crate) async fn build(name: &str, plugin: &PluginEntry, dir: &Path) -> Resul
             plugin.component.display(),
         )));
     }
-    if let Some(wit) = plugin.wit.clone() {
-        let component = plugin.component.clone();
-        let embedding = tokio::task::spawn_blocking(move || embed::embed(&component, &wit));
-        let embedded = embedding.await.unwrap_or_else(|ended| Err(ended.to_string()));
-        embedded.map_err(|what| {
-            failed(format!("building {name} failed: {what}. See `wit` in [plugin.{name}]"))
-        })?;
-    }
+    put_wit(name, plugin).await?;
     let took = started.elapsed();
     eprintln!("built {name} in {:.1} s", took.as_secs_f64());
     Ok(took)
+}
+
+/// Puts the WIT of a plugin that names it into its component; without one, nothing is done.
+async fn put_wit(name: &str, plugin: &PluginEntry) -> Result<(), BuildFailed> {
+    let Some(wit) = plugin.wit.clone() else { return Ok(()) };
+    let component = plugin.component.clone();
+    let embedding = tokio::task::spawn_blocking(move || embed::embed(&component, &wit));
+    embedding.await.unwrap_or_else(|ended| Err(ended.to_string())).map_err(|what| {
+        BuildFailed::new(name, format!("building {name} failed: {what}. See `wit` in [plugin.{name}]"))
+    })
 }
 
 /// Whether Cargo decides what is stale.
