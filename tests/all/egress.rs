@@ -524,9 +524,7 @@ fn neighbours_do_not_notice_a_plugin_that_calls_out_without_end() {
             let open_max = server.counts().open_max;
             assert!(open_max <= 4 * 8, "{component}: {open_max} connections at once, for 256 calls");
             while let Some(ended) = calling.join_next().await {
-                // Its calls end at the moment that it is to have answered: now and then it still says that one has failed.
-                let status = ended.unwrap().status;
-                assert!(matches!(status, 500 | 504), "{component}: {status}");
+                assert_eq!(ended.unwrap().status, 504, "{component}");
             }
             server.wait("its connections to be closed or idle", |counts| counts.open <= 8).await;
         }
