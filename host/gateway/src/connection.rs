@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep};
 use wharf_call::Memory;
 
@@ -233,7 +234,11 @@ where
 /// Drives a connection to its end, with one timer for all of its timeouts.
 async fn drive(connection: impl Connection, conn: &Conn, mut drain: Drain) -> hyper::Result<()> {
     let mut connection = pin!(connection);
-    let mut draining = pin!(drain.wait_for(Option::is_some));
+    // Whatever the budget of this task: the wait has its waker from the first poll on, and later ones would only ask
+    // again what one load can say.
+    let seen = drain.clone();
+    let mut waits = false;
+    let mut draining = pin!(unconstrained(drain.wait_for(Option::is_some)));
     let mut drained = false;
     let mut alarm = pin!(Alarm::new());
     std::future::poll_fn(|cx| {
@@ -241,10 +246,13 @@ async fn drive(connection: impl Connection, conn: &Conn, mut drain: Drain) -> hy
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(ended);
             }
-            if !drained && draining.as_mut().poll(cx).is_ready() {
-                drained = true;
-                connection.as_mut().graceful_shutdown();
-                continue;
+            if !drained && (!waits || seen.has_changed().unwrap_or(true)) {
+                waits = true;
+                if draining.as_mut().poll(cx).is_ready() {
+                    drained = true;
+                    connection.as_mut().graceful_shutdown();
+                    continue;
+                }
             }
             match alarm.as_mut().poll_due(cx, conn) {
                 Poll::Pending => return Poll::Pending,

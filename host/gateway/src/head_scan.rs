@@ -113,7 +113,7 @@ impl HeadScan {
                     };
                 }
                 State::Head | State::ChunkSize | State::Trailers => {
-                    let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+                    let Some(end) = memchr::memchr(b'\n', bytes) else {
                         self.keep(bytes);
                         return None;
                     };

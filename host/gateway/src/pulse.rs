@@ -3,7 +3,7 @@
 //! The parts of a connection write down what they see when they see it; nobody sets a timer. The driver in
 //! `connection.rs` asks [`Pulse::due`] when its one timer fires, and mostly finds that life went on.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -66,6 +66,8 @@ pub(crate) struct Pulse {
     /// Since our side was shut down while the client was still sending.
     linger: Since,
     streams: Mutex<Vec<Weak<Watched>>>,
+    /// Whether there may be one in `streams`, which takes no lock to know.
+    watches: AtomicBool,
 }
 
 impl Pulse {
@@ -79,6 +81,7 @@ impl Pulse {
             closing: Since::default(),
             linger: Since::default(),
             streams: Mutex::new(Vec::new()),
+            watches: AtomicBool::new(false),
         }
     }
 
@@ -148,10 +151,14 @@ impl Pulse {
                 (None, None, _) => consider(at(0, config.header_timeout, Due::Cut)),
             }
         }
-        let mut streams = self.streams.lock();
-        streams.retain(|stream| stream.strong_count() > 0);
-        if !streams.is_empty() {
-            consider((Instant::now() + progress / 2, Due::Sweep));
+        if self.watches.load(Ordering::Relaxed) {
+            let mut streams = self.streams.lock();
+            streams.retain(|stream| stream.strong_count() > 0);
+            if streams.is_empty() {
+                self.watches.store(false, Ordering::Relaxed);
+            } else {
+                consider((Instant::now() + progress / 2, Due::Sweep));
+            }
         }
         first
     }
@@ -160,7 +167,11 @@ impl Pulse {
     pub(crate) fn watch(&self, delivery: Delivery) -> Arc<Watched> {
         let state = State { delivery: Some(delivery), handed: None };
         let watched = Arc::new(Watched(Mutex::new(state)));
-        self.streams.lock().push(Arc::downgrade(&watched));
+        let mut streams = self.streams.lock();
+        streams.push(Arc::downgrade(&watched));
+        // Under the lock, as where it is taken back.
+        self.watches.store(true, Ordering::Relaxed);
+        drop(streams);
         watched
     }
 
