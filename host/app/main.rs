@@ -2,6 +2,7 @@
 //!
 //! Start with `wiring.rs`, where a host is built from its parts in one function.
 
+mod access;
 mod buckets;
 mod build;
 mod call;

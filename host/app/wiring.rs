@@ -9,12 +9,13 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use wharf_admin::{AdminServer, Token};
 use wharf_budget::Budget;
-use wharf_call::Memory;
+use wharf_call::{AccessLog, Memory};
 use wharf_engine::{Engine, EngineConfig, Ports};
 use wharf_gateway::{Gateway, Listener, Routes};
 use wharf_telemetry::Telemetry;
 use wharf_upstream::Upstream;
 
+use crate::access::AccessLines;
 use crate::buckets::Buckets;
 use crate::compile_worker;
 use crate::manifest::Manifest;
@@ -80,7 +81,8 @@ impl Host {
             .map_err(|error| one(cannot_listen("admin", admin_listen, &error)))?;
         let http = listener.local_addr();
         let drain_timeout = http_config.drain_timeout;
-        let gateway = Gateway::start(listener, http_config, routes, memory);
+        let access = telemetry.access_log().map(|log| Arc::new(AccessLines(log)) as Arc<dyn AccessLog>);
+        let gateway = Gateway::start(listener, http_config, routes, memory, access);
 
         wharf_doors::call::describe_metrics();
         metrics::describe_gauge!("wharf_tasks", "Tasks of the executor that have not ended");

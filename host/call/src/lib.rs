@@ -8,6 +8,7 @@
 //!
 //! Start with [`Invocation`], then [`Failure`], then [`ports`].
 
+mod access;
 mod body;
 mod deadline;
 pub mod egress;
@@ -30,6 +31,7 @@ pub mod units;
 pub mod upgrade;
 mod value;
 
+pub use access::{AccessLog, AccessRecord};
 pub use body::{Body, StreamBody};
 pub use deadline::Deadline;
 pub use egress::{

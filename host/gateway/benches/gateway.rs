@@ -89,7 +89,7 @@ fn request(criterion: &mut Criterion) {
         let config = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Config::default() };
         let listener = Listener::bind(&config).unwrap();
         let addr = listener.local_addr();
-        (Gateway::start(listener, config, Routes::new(table(0)), Arc::new(Plenty)), addr)
+        (Gateway::start(listener, config, Routes::new(table(0)), Arc::new(Plenty), None), addr)
     });
     let mut client = TcpStream::connect(addr).unwrap();
     client.set_nodelay(true).unwrap();

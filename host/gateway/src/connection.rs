@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep};
-use wharf_call::Memory;
+use wharf_call::{AccessLog, Memory};
 
 use crate::chain;
 use crate::config::Config;
@@ -33,6 +33,7 @@ pub(crate) struct Front {
     pub(crate) config: Config,
     pub(crate) routes: Routes,
     pub(crate) memory: Arc<dyn Memory>,
+    pub(crate) access: Option<Arc<dyn AccessLog>>,
     pub(crate) metrics: GatewayMetrics,
 }
 

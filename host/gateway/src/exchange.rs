@@ -1,11 +1,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Uri, Version, header};
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use wharf_call::{Failure, HttpService, RequestId, Reservation, TraceContext};
+use wharf_call::{AccessRecord, Failure, HttpService, RequestId, Reservation, TraceContext};
 
 use crate::connection::{Conn, Front};
 use crate::identity;
@@ -214,39 +215,34 @@ impl Drop for Inner {
         counted.ended(self.status, took, request_bytes, self.response_bytes);
         front.metrics.in_flight.decrement(1);
         self.conn.pulse.request_ended(now);
-        self.write_access_line(took.as_micros() as u64, request_bytes);
+        self.log(took, request_bytes);
     }
 }
 
 impl Inner {
-    fn write_access_line(&self, duration_us: u64, request_bytes: u64) {
-        if !tracing::enabled!(target: "wharf::access", tracing::Level::INFO) {
-            return;
-        }
+    fn log(&self, took: Duration, request_bytes: u64) {
+        let Some(access) = &self.conn.front.access else { return };
         let (route, plugin) = names(self.route.as_deref());
-        let (id, trace) =
-            self.identity.as_ref().map(|(id, trace)| (id.as_str(), trace.trace_id_hex())).unzip();
         let target = self.target.path_and_query().map_or("", |target| target.as_str());
         let host = self.host.as_ref().and_then(|host| host.to_str().ok());
         let host = host.or_else(|| self.target.authority().map(|authority| authority.as_str()));
-        tracing::info!(
-            target: "wharf::access",
-            request_id = id,
-            trace_id = trace.as_ref().and_then(|digits| std::str::from_utf8(digits).ok()),
-            client = &*self.conn.peer,
-            method = self.method.as_str(),
+        access.ended(&AccessRecord {
+            request_id: self.identity.as_ref().map(|(id, _)| id.as_str()),
+            trace: self.identity.as_ref().map(|(_, trace)| *trace),
+            client: &self.conn.peer,
+            method: self.method.as_str(),
             route,
             plugin,
-            host = host.unwrap_or_default(),
-            path = &target[..target.floor_char_boundary(TARGET_LOGGED)],
-            status = self.status,
-            kind = self.kind.as_deref(),
+            host: host.unwrap_or_default(),
+            path: &target[..target.floor_char_boundary(TARGET_LOGGED)],
+            status: self.status,
+            kind: self.kind.as_deref(),
             request_bytes,
-            response_bytes = self.response_bytes,
-            duration_us,
-            protocol = protocol(self.version),
-            cut = !self.complete,
-        );
+            response_bytes: self.response_bytes,
+            took,
+            protocol: protocol(self.version),
+            cut: !self.complete,
+        });
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
-use wharf_call::Memory;
+use wharf_call::{AccessLog, Memory};
 
 use crate::config::Config;
 use crate::connection::{self, Drain, Front};
@@ -28,12 +28,18 @@ pub struct Drained {
 }
 
 impl Gateway {
-    /// Starts to serve on the current tokio runtime.
+    /// Starts to serve on the current tokio runtime. `access` is told of each request that has ended.
     ///
     /// Metrics are registered with the recorder that is installed now.
-    pub fn start(listener: Listener, config: Config, routes: Routes, memory: Arc<dyn Memory>) -> Self {
+    pub fn start(
+        listener: Listener,
+        config: Config,
+        routes: Routes,
+        memory: Arc<dyn Memory>,
+        access: Option<Arc<dyn AccessLog>>,
+    ) -> Self {
         let (drain, draining) = watch::channel(None);
-        let front = Arc::new(Front { config, routes, memory, metrics: GatewayMetrics::register() });
+        let front = Arc::new(Front { config, routes, memory, access, metrics: GatewayMetrics::register() });
         let accepting = tokio::spawn(accept(listener, front, draining));
         Gateway { drain, accepting: Some(accepting) }
     }

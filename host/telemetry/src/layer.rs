@@ -8,7 +8,6 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::ACCESS;
 use crate::line::{Line, Style, Value, push_field};
 use crate::sink::Lines;
 
@@ -77,30 +76,21 @@ impl LogLayer {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let metadata = event.metadata();
-        let access = metadata.target() == ACCESS;
-        let compact = access && self.style == Style::Text;
-        if compact {
-            line.begin_access_text((self.now)());
-        } else {
-            line.begin(self.style, (self.now)(), *metadata.level(), metadata.target());
-        }
-        event.record(&mut EventVisitor { style: self.style, compact, line });
-        // An access line says all about its request by itself.
-        if !access && let Some(scope) = context.event_scope(event) {
+        line.begin(self.style, (self.now)(), *metadata.level(), metadata.target());
+        event.record(&mut EventVisitor { style: self.style, line });
+        if let Some(scope) = context.event_scope(event) {
             for span in scope.from_root() {
                 if let Some(SpanFields(fields)) = span.extensions().get() {
                     line.written_fields(fields);
                 }
             }
         }
-        let line = if compact { line.end_access_text() } else { line.end(self.style) };
-        self.lines.push(line.as_bytes());
+        self.lines.push(line.end(self.style).as_bytes());
     }
 }
 
 struct EventVisitor<'a> {
     style: Style,
-    compact: bool,
     line: &'a mut Line,
 }
 
@@ -109,9 +99,6 @@ impl EventVisitor<'_> {
         match (field.name(), value) {
             ("message", Value::Debug(text)) => self.line.message(self.style, text),
             ("message", Value::Str(text)) => self.line.message(self.style, &format_args!("{text}")),
-            (name, value) if self.compact => self.line.access_field(name, value),
-            // Everywhere else the name has the unit.
-            (name, Value::Micros(us)) => self.line.field(self.style, name, Value::Unsigned(us)),
             (name, value) => self.line.field(self.style, name, value),
         }
     }
@@ -141,10 +128,7 @@ macro_rules! visit_as_value {
             }
 
             fn record_u64(&mut self, field: &Field, value: u64) {
-                match field.name() {
-                    "duration_us" => self.value(field, Value::Micros(value)),
-                    _ => self.value(field, Value::Unsigned(value)),
-                }
+                self.value(field, Value::Unsigned(value));
             }
 
             fn record_i64(&mut self, field: &Field, value: i64) {
@@ -193,4 +177,4 @@ impl fmt::Debug for Chain<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,5 +1,5 @@
 //! Logs and metrics of the host: the one place that installs something behind the `tracing` and
-//! `metrics` facades, which everybody else uses.
+//! `metrics` facades, which everybody else uses. Only access lines have a way of their own, [`AccessLog`].
 //!
 //! A log line is formatted on the thread that logs, into a buffer of that thread, and is written to
 //! standard error by one thread of its own. A reader of the log that is too slow costs lines, which are
@@ -9,8 +9,10 @@
 //! This crate deliberately does not: rotate or ship files (the service manager does), trace to a
 //! collector, or know what the other crates log.
 //!
-//! Start with [`init`]; what a line looks like is in `line.rs`, and how it gets out in `sink.rs`.
+//! Start with [`init`]; what a line looks like is in `line.rs`, the line of a request in `access.rs`, and how they get out
+//! in `sink.rs`.
 
+mod access;
 mod clock;
 mod layer;
 mod line;
@@ -26,17 +28,11 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+pub use crate::access::{ACCESS, AccessLine, AccessLog};
 use crate::layer::LogLayer;
 use crate::line::Style;
 use crate::metrics::Recorder;
 use crate::sink::Sink;
-
-/// The target of access lines: one event for each request, at level INFO.
-///
-/// In the text format a line begins with the values of the fields `method`, `path`, `status`, `duration_us`
-/// and `plugin`, without their names; all others follow as `name=value`. The JSON format has every field by
-/// its name, in the order of the event.
-pub const ACCESS: &str = "wharf::access";
 
 /// `[log]` of the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +97,7 @@ pub fn check_level(level: &str) -> Result<(), String> {
 /// after that are written directly.
 pub struct Telemetry {
     sink: Sink,
+    access: Option<AccessLog>,
     recorder: Recorder,
 }
 
@@ -112,7 +109,9 @@ pub struct Telemetry {
 /// When `config.level` is not valid, when a subscriber or recorder is installed already, or when the
 /// thread that writes cannot be started.
 pub fn init(config: &LogConfig) -> Result<Telemetry, InitError> {
-    let filter = filter(config)?;
+    let filter = EnvFilter::builder()
+        .parse(&config.level)
+        .map_err(|error| InitError(format!("log level {:?}: {error}", config.level)))?;
     let recorder = Recorder::install().map_err(InitError)?;
     let upkeep = recorder.clone();
     let sink = Sink::start(std::io::stderr(), move || upkeep.upkeep())
@@ -124,10 +123,16 @@ pub fn init(config: &LogConfig) -> Result<Telemetry, InitError> {
         .try_init()
         .map_err(|error| InitError(error.to_string()))?;
     panic::install_hook(style, sink.lines());
-    Ok(Telemetry { sink, recorder })
+    let access = config.access.then(|| AccessLog::new(style, sink.lines()));
+    Ok(Telemetry { sink, access, recorder })
 }
 
 impl Telemetry {
+    /// Where the line of each request goes; none where [`LogConfig::access`] says that there are none.
+    pub fn access_log(&self) -> Option<AccessLog> {
+        self.access.clone()
+    }
+
     /// Everything that was measured, in the Prometheus text format 0.0.4, with the usual metrics of the
     /// process: `process_resident_memory_bytes`, `process_open_fds`, `process_cpu_seconds_total` and
     /// `process_start_time_seconds`.
@@ -165,14 +170,6 @@ impl fmt::Display for InitError {
 
 impl std::error::Error for InitError {}
 
-/// The level's directives, and the switch for access lines on top of them.
-fn filter(config: &LogConfig) -> Result<EnvFilter, InitError> {
-    let access = if config.access { "info" } else { "off" };
-    EnvFilter::builder()
-        .parse(format!("{},{ACCESS}={access}", config.level))
-        .map_err(|error| InitError(format!("log level {:?}: {error}", config.level)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,15 +182,5 @@ mod tests {
         for bad in ["info,wharf=loud", "wharf=debug=trace"] {
             assert!(check_level(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn access_lines_are_switched_apart_from_the_level() {
-        let directives = |access| {
-            let config = LogConfig { level: "error".into(), access, ..LogConfig::default() };
-            filter(&config).map(|filter| filter.to_string()).unwrap_or_default()
-        };
-        assert!(directives(true).contains("wharf::access=info"), "{}", directives(true));
-        assert!(directives(false).contains("wharf::access=off"), "{}", directives(false));
     }
 }

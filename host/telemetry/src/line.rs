@@ -33,12 +33,7 @@ pub(crate) struct Line {
     fields: String,
     /// A backtrace in a text line: after everything else.
     block: String,
-    /// What an access line as text begins with, in the order of [`COLUMNS`].
-    columns: [String; COLUMNS.len()],
 }
-
-/// The fields whose values an access line as text begins with, without their names.
-const COLUMNS: [&str; 5] = ["method", "path", "status", "duration_us", "plugin"];
 
 impl Line {
     /// Starts a line with its time, level and target.
@@ -59,25 +54,8 @@ impl Line {
                 self.head.push_str(target);
                 self.head.push(':');
             }
-            Style::Json => {
-                self.head.push_str("{\"timestamp\":\"");
-                push_timestamp(&mut self.head, since_epoch);
-                self.head.push_str("\",\"level\":\"");
-                self.head.push_str(level.as_str());
-                self.head.push_str("\",\"target\":\"");
-                self.head.push_str(target);
-                self.head.push('"');
-            }
+            Style::Json => push_json_head(&mut self.head, since_epoch, level.as_str(), target),
         }
-    }
-
-    /// Starts an access line as text, which needs no level and no target: it is known by its form.
-    pub(crate) fn begin_access_text(&mut self, since_epoch: Duration) {
-        self.head.clear();
-        self.fields.clear();
-        self.block.clear();
-        self.columns.iter_mut().for_each(String::clear);
-        push_timestamp(&mut self.head, since_epoch);
     }
 
     /// The text of the event.
@@ -93,23 +71,6 @@ impl Line {
                 self.head.push('"');
             }
         }
-    }
-
-    /// A field of an access line as text.
-    pub(crate) fn access_field(&mut self, name: &str, value: Value<'_>) {
-        match COLUMNS.iter().position(|column| *column == name) {
-            Some(column) => push_column(&mut self.columns[column], value),
-            None => self.field(Style::Text, name, value),
-        }
-    }
-
-    /// Ends an access line as text; the result has its line break. What is missing is a `-`.
-    pub(crate) fn end_access_text(&mut self) -> &str {
-        for column in &self.columns {
-            self.head.push(' ');
-            self.head.push_str(if column.is_empty() { "-" } else { column });
-        }
-        self.end(Style::Text)
     }
 
     /// A named value.
@@ -141,6 +102,17 @@ impl Line {
     }
 }
 
+/// Begins a line as JSON: what every one of them has.
+pub(crate) fn push_json_head(out: &mut String, since_epoch: Duration, level: &str, target: &str) {
+    out.push_str("{\"timestamp\":\"");
+    push_timestamp(out, since_epoch);
+    out.push_str("\",\"level\":\"");
+    out.push_str(level);
+    out.push_str("\",\"target\":\"");
+    out.push_str(target);
+    out.push('"');
+}
+
 /// What a field may hold.
 #[derive(Clone, Copy)]
 pub(crate) enum Value<'a> {
@@ -165,19 +137,24 @@ pub(crate) fn push_field(out: &mut String, style: Style, name: &str, value: Valu
             push_text(out, value);
         }
         (Style::Json, value) => {
-            out.push_str(",\"");
-            // The names of the head are taken; a key that occurs twice is read differently by each parser.
-            if matches!(name, "timestamp" | "level" | "target") {
-                out.push_str("field_");
-            }
-            out.push_str(name);
-            out.push_str("\":");
+            push_json_name(out, name);
             push_json(out, value);
         }
     }
 }
 
-fn push_json(out: &mut String, value: Value<'_>) {
+/// Appends `,"name":`.
+fn push_json_name(out: &mut String, name: &str) {
+    out.push_str(",\"");
+    // The names of the head are taken; a key that occurs twice is read differently by each parser.
+    if matches!(name, "timestamp" | "level" | "target") {
+        out.push_str("field_");
+    }
+    out.push_str(name);
+    out.push_str("\":");
+}
+
+pub(crate) fn push_json(out: &mut String, value: Value<'_>) {
     let _ = match value {
         Value::Str(text) => {
             out.push('"');
@@ -192,12 +169,11 @@ fn push_json(out: &mut String, value: Value<'_>) {
             Ok(())
         }
         Value::Number(number) => write!(out, "{number}"),
-        Value::Unsigned(number) => out.write_str(itoa::Buffer::new().format(number)),
+        Value::Unsigned(number) | Value::Micros(number) => out.write_str(itoa::Buffer::new().format(number)),
         // RFC 8259 has no numbers for these.
         Value::Float(float) if !float.is_finite() => out.write_str("null"),
         Value::Float(float) => write!(out, "{float}"),
-        Value::Bool(flag) => write!(out, "{flag}"),
-        Value::Micros(micros) => write!(out, "{micros}"),
+        Value::Bool(flag) => out.write_str(if flag { "true" } else { "false" }),
     };
 }
 
@@ -216,15 +192,14 @@ fn push_text(out: &mut String, value: Value<'_>) {
 }
 
 /// A value that stands by itself: an `=` in it, as in a query, needs no quotes.
-fn push_column(out: &mut String, value: Value<'_>) {
-    let _ = match value {
-        Value::Str(text) => push_quoted(out, b" \"\\", |out| out.write_str(text)),
-        Value::Debug(value) => push_quoted(out, b" \"\\", |out| write!(out, "{value:?}")),
-        value => {
-            push_text(out, value);
-            Ok(())
+pub(crate) fn push_column(out: &mut String, value: Value<'_>) {
+    match value {
+        Value::Str("") => out.push('-'),
+        Value::Str(text) => {
+            let _ = push_quoted(out, b" \"\\", |out| out.write_str(text));
         }
-    };
+        value => push_text(out, value),
+    }
 }
 
 /// Writes a value in quotes, unless it is without them as unambiguous as it is with them: not empty, and
@@ -265,9 +240,8 @@ struct Escape<'a> {
 
 impl Write for Escape<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // Nearly every value is plain ASCII: a look at all bytes, without a branch for each, and one copy.
-        let is_plain = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
-        if text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
+        // Nearly every value is plain ASCII: one look at all of it, and one copy.
+        if is_plain(text.as_bytes()) {
             self.out.push_str(text);
             return Ok(());
         }
@@ -290,9 +264,51 @@ impl Write for Escape<'_> {
     }
 }
 
+/// Whether all of it is visible ASCII or a space, and needs no escape: eight bytes at a time, as one number.
+fn is_plain(text: &[u8]) -> bool {
+    let (words, rest) = text.as_chunks::<8>();
+    let rest = match text.last_chunk::<8>() {
+        // The last ones once more, with those before them.
+        Some(last) => is_plain_word(*last),
+        None => rest.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')),
+    };
+    rest && words.iter().all(|word| is_plain_word(*word))
+}
+
+fn is_plain_word(word: [u8; 8]) -> bool {
+    const EACH: u64 = u64::MAX / 0xff;
+    const TOP: u64 = EACH << 7;
+    let word = u64::from_le_bytes(word);
+    // The top bit of a byte that is less than `than`, if no byte below it is (Warren, "Hacker's Delight", section 6-1): one
+    // that is, is seen itself.
+    let less = |word: u64, than: u8| word.wrapping_sub(EACH * u64::from(than)) & !word;
+    let is = |byte: u8| less(word ^ (EACH * u64::from(byte)), 1);
+    (word | less(word, b' ') | is(b'"') | is(b'\\') | is(0x7f)) & TOP == 0
+}
+
 /// Characters that a terminal or a viewer acts on instead of showing them: controls, line and paragraph
 /// separators, and the bidirectional ones that make text read in another order (CVE-2021-42574).
 fn is_unsafe(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_that_needs_an_escape_is_found_wherever_it_stands() {
+        for length in 1..20 {
+            for at in 0..length {
+                for byte in 0..=255 {
+                    let mut text = vec![b'a'; length];
+                    text[at] = byte;
+                    let plain = matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+                    assert_eq!(is_plain(&text), plain, "byte {byte:#x} at {at} of {length}");
+                }
+            }
+        }
+        assert!(is_plain(b""));
+    }
 }

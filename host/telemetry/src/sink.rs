@@ -8,8 +8,9 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// Lines wait at most this long before they are written.
 const FLUSH_AFTER: Duration = Duration::from_millis(50);
-/// They are written at once when there are this many bytes of them.
-const FLUSH_BYTES: usize = 16 << 10;
+/// They are written at once when there are this many bytes of them. Each time wakes the thread, which takes a core from
+/// whoever serves: a busy host is to do that less than a hundred times a second.
+const FLUSH_BYTES: usize = 128 << 10;
 /// What waits and is being written together; lines beyond that are dropped.
 const HELD_BYTES_MAX: usize = 4 << 20;
 /// How often the writing thread also does the upkeep of the metrics.

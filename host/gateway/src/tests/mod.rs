@@ -25,7 +25,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use wharf_call::ports::Account;
-use wharf_call::{Body, BoxFuture, Failure, HttpService, Invocation, Kind, Memory, MemoryUse, Reservation};
+use wharf_call::{
+    AccessLog, AccessRecord, Body, BoxFuture, Failure, HttpService, Invocation, Kind, Memory, MemoryUse,
+    Reservation,
+};
 
 use crate::{Config, Gateway, Listener, RoutePattern, RouteSpec, RouteTable, Routes};
 
@@ -99,12 +102,16 @@ struct Host {
 }
 
 fn start(config: Config, routes: Vec<RouteSpec>) -> Host {
+    start_logged(config, routes, None)
+}
+
+fn start_logged(config: Config, routes: Vec<RouteSpec>, access: Option<Arc<dyn AccessLog>>) -> Host {
     let config = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..config };
     let listener = Listener::bind(&config).unwrap();
     let address = listener.local_addr();
     let routes = Routes::new(RouteTable::build(routes).unwrap());
     let room = Arc::new(Room(AtomicU64::new(1 << 20)));
-    let gateway = Gateway::start(listener, config, routes, Arc::new(Budget(room.clone())));
+    let gateway = Gateway::start(listener, config, routes, Arc::new(Budget(room.clone())), access);
     Host { gateway, address, room }
 }
 

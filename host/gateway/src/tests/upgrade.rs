@@ -118,7 +118,7 @@ async fn a_call_of_grpc_that_no_route_matches_is_answered_in_grpc() {
     let address = listener.local_addr();
     let table = RouteTable::build(vec![route("GET", "/there", echo)]).unwrap().with_grpc(Arc::new(Shaped));
     let room = Arc::new(Room(AtomicU64::new(1 << 20)));
-    let gateway = Gateway::start(listener, config, Routes::new(table), Arc::new(Budget(room.clone())));
+    let gateway = Gateway::start(listener, config, Routes::new(table), Arc::new(Budget(room.clone())), None);
     let host = Host { gateway, address, room };
     for (path, content_type, status) in [
         ("/no.Such/Method", "application/grpc", "200"),
