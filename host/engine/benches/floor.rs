@@ -1,9 +1,11 @@
 //! The floor: as little as a host of the handler world can do with hyper and wasmtime.
 //!
 //! An HTTP/1.1 server like the bare one of `wharf-bench`, which calls `handle` of the component that is named first and
-//! reuses its instances. There are no limits: no deadline, no bill for computing, no bound on memory, tables or
-//! bodies; a trap ends the connection. There are no routes, no request ids, no metrics and no log. What the host
-//! costs above this is what all of that costs.
+//! reuses its instances. The guest gets what its contract promises it: a request with its authority, and a context with
+//! an id, a trace and a route, though always the same ones. It can be interrupted, by an epoch ticker as the host has one,
+//! because code that cannot be is code that no host may run. Nothing more: no deadline, no bill for computing, no bound
+//! on memory, tables or bodies; a trap ends the connection. There are no routes, no metrics and no log. What the
+//! host costs above this is what all of that costs.
 //!
 //! `wharf-bench` builds it and runs it between the others.
 #![allow(clippy::unwrap_used, reason = "a panic is how a benchmark fails")]
@@ -12,8 +14,11 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::HOST;
 use http::{HeaderName, HeaderValue};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -64,7 +69,7 @@ struct Host {
 impl Host {
     fn new(component: &str) -> wasmtime::Result<Self> {
         let mut config = Config::new();
-        config.wasm_component_model_async(true);
+        config.wasm_component_model_async(true).epoch_interruption(true);
         let engine = Engine::new(&config)?;
         let component = Component::from_file(&engine, component)?;
         let mut linker = Linker::<State>::new(&engine);
@@ -80,6 +85,7 @@ impl Host {
     async fn instantiate(&self) -> wasmtime::Result<Guest> {
         let state = State { wasi: WasiCtx::builder().build(), table: ResourceTable::new() };
         let mut store = Store::new(&self.engine, state);
+        store.epoch_deadline_async_yield_and_update(1);
         let instance = self.pre.instantiate_async(&mut store).await?;
         let exports = self.exports.load(&mut store, &instance)?;
         if let Some(hooks) = &self.hooks {
@@ -99,6 +105,7 @@ impl Host {
         };
         let Guest { store, exports } = &mut guest;
         let (request, context) = lower(request);
+        store.set_epoch_deadline(1);
         let called = store.run_concurrent(async |accessor| {
             exports.wharf_plugin_handler().call_handle(accessor, request, context).await
         });
@@ -114,21 +121,22 @@ impl Host {
 fn lower(request: Request<Incoming>) -> (wit::Request, wit::Context) {
     let (head, _) = request.into_parts();
     let headers = head.headers.iter();
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
     let request = wit::Request {
         method: head.method.as_str().to_owned(),
         scheme: "http".to_owned(),
-        authority: String::new(),
+        authority: host.unwrap_or_default().to_owned(),
         path_with_query: head.uri.path().to_owned(),
         headers: headers.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect(),
         body: wit::Body::Empty,
     };
     let context = wit::Context {
-        request_id: String::new(),
-        traceparent: String::new(),
-        route: String::new(),
+        request_id: "0123456789abcdef0123456789abcdef".to_owned(),
+        traceparent: "00-0123456789abcdef0123456789abcdef-0123456789abcdef-00".to_owned(),
+        route: "/{*rest}".to_owned(),
         params: Vec::new(),
         caller: None,
-        deadline_ms: u32::MAX,
+        deadline_ms: 30_000,
         attributes: Vec::new(),
     };
     (request, context)
@@ -154,6 +162,13 @@ async fn main() -> wasmtime::Result<()> {
         return Ok(());
     };
     let host = Arc::new(Host::new(&component)?);
+    let engine = host.engine.clone();
+    thread::spawn(move || {
+        loop {
+            thread::sleep(Duration::from_millis(1));
+            engine.increment_epoch();
+        }
+    });
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     println!("listening on http://{}", listener.local_addr()?);
     loop {

@@ -10,6 +10,7 @@ use wharf_call::{Exceeded, LimitAction, LimitGuard, LimitKey};
 
 use crate::berth::Berth;
 use crate::config::{EngineConfig, PluginConfig};
+use crate::epoch::Activity;
 use crate::memory::{Kept, Slots};
 use crate::metrics;
 
@@ -25,6 +26,8 @@ pub(crate) struct Enforcer {
     pub(crate) kept: Kept,
     /// The ceiling of `limits.memory`.
     memory_bytes_max: u64,
+    /// Where it is noted that guests run.
+    pub(crate) activity: Arc<Activity>,
 }
 
 impl Enforcer {
@@ -35,9 +38,10 @@ impl Enforcer {
         engine: &EngineConfig,
         slots: Arc<Slots>,
         kept: Kept,
+        activity: Arc<Activity>,
     ) -> Arc<Self> {
         let (memory_bytes_max, stack_bytes) = (engine.memory_bytes_max, engine.stack_bytes);
-        Arc::new(Enforcer { plugin, generation, berth, stack_bytes, slots, kept, memory_bytes_max })
+        Arc::new(Enforcer { plugin, generation, berth, stack_bytes, slots, kept, memory_bytes_max, activity })
     }
 
     /// What the plugin has of `key`.

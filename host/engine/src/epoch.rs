@@ -1,9 +1,8 @@
 //! What interrupts running guests, and what it costs them: the ticker and the meter.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -15,34 +14,108 @@ const NS_PER_MS: u64 = 1_000_000;
 /// For how long a stream may compute at its rate in advance.
 const STREAM_BURST_NS: u64 = 10_000 * NS_PER_MS;
 
-/// Moves the engine's epoch on, once a tick, from a thread of its own.
+/// Moves the engine's epoch on, once a tick, from a thread of its own. It rests while no guest runs.
 ///
 /// Invariant: it is an OS thread. A ticker on the executor would wait behind the very guest that it is
 /// to interrupt.
 pub(crate) struct Ticker {
-    stop: Option<Sender<()>>,
+    activity: Arc<Activity>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// After so many ticks the ticker looks whether there is anybody left to interrupt.
+const TICKS_PER_LOOK: u32 = 64;
+
 impl Ticker {
     pub(crate) fn start(engine: wasmtime::Engine, period: Duration) -> std::io::Result<Self> {
-        let (stop, stopped) = mpsc::channel();
+        let activity = Arc::new(Activity::default());
+        let watched = activity.clone();
         let thread = std::thread::Builder::new().name("wharf-epoch".into()).spawn(move || {
-            while stopped.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
+            for tick in (1..=TICKS_PER_LOOK).cycle() {
+                std::thread::sleep(period);
                 engine.increment_epoch();
+                if watched.is_over() {
+                    return;
+                }
+                if tick == TICKS_PER_LOOK {
+                    watched.rest_if_quiet();
+                }
             }
         })?;
-        Ok(Ticker { stop: Some(stop), thread: Some(thread) })
+        let _ = activity.ticker.set(thread.thread().clone());
+        Ok(Ticker { activity, thread: Some(thread) })
+    }
+
+    /// Where it is to be told that guests run.
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
     }
 }
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        self.activity.end();
         if let Some(thread) = self.thread.take() {
             // The thread sleeps for at most a tick and cannot panic.
             let _ = thread.join();
         }
+    }
+}
+
+/// Whether guests run: what lets the ticker rest on an idle host, and wakes it.
+///
+/// Each look takes the mark away that the guests leave. A guest that was entered before it, and saw the mark that was
+/// about to go, leaves another one at its next tick, long before the next look: so nobody runs while the ticker rests.
+#[derive(Default)]
+pub(crate) struct Activity {
+    seen: AtomicBool,
+    resting: AtomicBool,
+    over: AtomicBool,
+    ticker: OnceLock<Thread>,
+}
+
+impl Activity {
+    /// A guest is entered, or was interrupted by a tick.
+    pub(crate) fn note(&self) {
+        // On a busy host it was noted already: all that is done is to read what nobody writes.
+        if !self.seen.load(Relaxed) {
+            self.wake();
+        }
+    }
+
+    #[cold]
+    fn wake(&self) {
+        self.seen.store(true, SeqCst);
+        // Pairs with `rest_if_quiet`: either this sees that it rests, or it sees what was noted.
+        if self.resting.load(SeqCst) {
+            self.unpark();
+        }
+    }
+
+    fn unpark(&self) {
+        if let Some(thread) = self.ticker.get() {
+            thread.unpark();
+        }
+    }
+
+    fn rest_if_quiet(&self) {
+        if self.seen.swap(false, SeqCst) {
+            return;
+        }
+        self.resting.store(true, SeqCst);
+        while !self.seen.load(SeqCst) && !self.is_over() {
+            std::thread::park();
+        }
+        self.resting.store(false, SeqCst);
+    }
+
+    fn end(&self) {
+        self.over.store(true, SeqCst);
+        self.unpark();
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(SeqCst)
     }
 }
 
@@ -111,6 +184,7 @@ impl Meter {
 
     /// The call is about to be polled.
     pub(crate) fn enter(&self) {
+        self.enforcer.activity.note();
         let now = if self.long.load(Relaxed) { thread_ns() } else { self.monotonic_ns() };
         self.since_ns.store(now, Relaxed);
     }
@@ -227,6 +301,29 @@ mod tests {
         while thread_ns() < until {
             std::hint::spin_loop();
         }
+    }
+
+    #[test]
+    fn the_ticker_rests_while_no_guest_runs() {
+        let period = Duration::from_millis(1);
+        let ticker = Ticker::start(wasmtime::Engine::default(), period).expect("a thread can be started");
+        let activity = ticker.activity();
+        let until = |resting: bool| {
+            let since = Instant::now();
+            while activity.resting.load(SeqCst) != resting {
+                assert!(since.elapsed() < Duration::from_secs(60), "it never comes to that");
+                std::thread::sleep(period);
+            }
+        };
+        until(true);
+        for _ in 0..3 {
+            activity.note();
+            until(false);
+            // It ticks for at least as long as it takes to look twice, and then rests again.
+            until(true);
+            assert!(!activity.seen.load(SeqCst));
+        }
+        drop(ticker);
     }
 
     #[test]

@@ -81,6 +81,7 @@ impl Instance {
             table.set_max_capacity(enforcer.allowed_usize(LimitKey::Streams));
         }
         store.epoch_deadline_callback(|mut store| {
+            store.data().enforcer.activity.note();
             match store.data().ledger.clone() {
                 None => store.data().meter.tick()?,
                 Some(ledger) => {

@@ -52,7 +52,7 @@ struct Inner {
     ports: Ports,
     cores: Arc<Cores>,
     slots: Arc<Slots>,
-    _ticker: Ticker,
+    ticker: Ticker,
 }
 
 impl Engine {
@@ -79,7 +79,7 @@ impl Engine {
         })?;
         let cores = Cores::new(config.core_dumps_dir.clone(), config.core_dump_bytes_max);
         let slots = Slots::new(ports.memory.clone());
-        Ok(Engine(Arc::new(Inner { compiler, linker, config, ports, cores, slots, _ticker: ticker })))
+        Ok(Engine(Arc::new(Inner { compiler, linker, config, ports, cores, slots, ticker })))
     }
 
     /// Makes a component ready to run: inspects it, and compiles it or finds it in the cache. Dropping the
@@ -222,9 +222,9 @@ impl Artifact {
             Some(required) => (required.num_memories, required.num_tables),
             None => (MEMORIES_PER_COMPONENT, TABLES_PER_COMPONENT),
         };
-        let Inner { config, slots, .. } = &*self.engine.0;
+        let Inner { config, slots, ticker, .. } = &*self.engine.0;
         let kept = Kept::of(&config.residency, memories, tables);
-        Enforcer::new(plugin, generation, berth, config, slots.clone(), kept)
+        Enforcer::new(plugin, generation, berth, config, slots.clone(), kept, ticker.activity().clone())
     }
 
     /// Resolves all imports and finds all exports, so that an instance is made without looking up a name.

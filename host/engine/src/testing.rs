@@ -50,6 +50,7 @@ impl Room {
             &EngineConfig::default(),
             slots,
             Kept::of(&Residency::default(), 1, 1),
+            Arc::default(),
         )
     }
 }
