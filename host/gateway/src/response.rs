@@ -80,7 +80,11 @@ pub(crate) fn deliver_checked(response: Response<Body>, mut exchange: Exchange) 
     }
     // hyper writes the date, from a cache that it renews once a second.
     head.headers.remove(DATE);
-    head.headers.insert(&X_REQUEST_ID, exchange.request_id().header_value());
+    let mut id = exchange.request_id().header_value();
+    // No two are the same. In HPACK's table, where what is sensitive is never put (RFC 7541, section 7.1.3), each would
+    // drive out what does come again, and h2 would compare the next one with all that are there.
+    id.set_sensitive(!http1);
+    head.headers.insert(&X_REQUEST_ID, id);
     if http1 && exchange.closes() {
         head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
