@@ -27,26 +27,26 @@ pub fn strip_trailers(trailers: &mut HeaderMap) {
 }
 
 fn strip_fields(headers: &mut HeaderMap, trailer_too: bool) {
-    // Few messages have any: one pass over the names is cheaper than a removal each.
+    // Few messages have any, and those mostly one: passes over the names are cheaper than a removal of each that there is.
     if !headers.keys().any(is_hop_by_hop) {
         return;
     }
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        // Naming an end-to-end field must not make it vanish where the host relies on it.
-        .filter(|name| *name != HOST && *name != CONTENT_LENGTH)
-        .collect();
-    for name in &named {
-        headers.remove(name);
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+            // Naming an end-to-end field must not make it vanish where the host relies on it.
+            .filter(|name| *name != HOST && *name != CONTENT_LENGTH)
+            .collect();
+        for name in &named {
+            headers.remove(name);
+        }
     }
-    for name in [&CONNECTION, &KEEP_ALIVE, &PROXY_CONNECTION, &TE, &TRANSFER_ENCODING, &UPGRADE] {
+    let goes = |name: &&HeaderName| is_hop_by_hop(name) && (trailer_too || **name != TRAILER);
+    while let Some(name) = headers.keys().find(goes).cloned() {
         headers.remove(name);
-    }
-    if trailer_too {
-        headers.remove(TRAILER);
     }
 }
 
