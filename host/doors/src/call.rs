@@ -35,12 +35,13 @@ pub async fn invoke(service: &dyn Service, call: Call, invocation: Invocation) -
     let called = service.invoke(call, invocation).await;
     let took = began.elapsed();
     KNOWN.with_borrow_mut(|known| {
-        let counted = known.of(service, function, door);
-        counted.seconds.record(took);
-        match &called {
-            Ok(_) => counted.answered.increment(1),
-            Err(failure) => counter(service, function, door, failure.kind().name()).increment(1),
-        }
+        known.count(service, function, door, |counted| {
+            counted.seconds.record(took);
+            match &called {
+                Ok(_) => counted.answered.increment(1),
+                Err(failure) => counter(service, function, door, failure.kind().name()).increment(1),
+            }
+        });
     });
     called
 }
@@ -73,23 +74,33 @@ impl Known {
     /// After so many new ones, those of generations that are gone are thrown away.
     const SWEEP_EVERY: usize = 256;
 
-    fn of(&mut self, service: &dyn Service, function: FunctionId, door: Door) -> &Counted {
+    /// Has `count` count one call.
+    fn count(
+        &mut self,
+        service: &dyn Service,
+        function: FunctionId,
+        door: Door,
+        count: impl FnOnce(&Counted),
+    ) {
+        let plugin = service.plugin();
         let key = (Arc::as_ptr(service.schema()), function, door);
         // Two plugins may be of one component.
-        if self.0.get(&key).is_none_or(|counted| *counted.plugin != *service.plugin()) {
-            if self.0.len() % Self::SWEEP_EVERY == Self::SWEEP_EVERY - 1 {
-                self.0.retain(|_, counted| counted.schema.strong_count() > 0);
-            }
-            let plugin = service.plugin();
-            let counted = Counted {
-                schema: Arc::downgrade(service.schema()),
-                plugin: plugin.into(),
-                seconds: metrics::histogram!(SECONDS, "plugin" => plugin.to_owned(), "door" => door.name()),
-                answered: counter(service, function, door, "ok"),
-            };
-            self.0.insert(key, counted);
+        if let Some(counted) = self.0.get(&key)
+            && *counted.plugin == *plugin
+        {
+            return count(counted);
         }
-        &self.0[&key]
+        let counted = Counted {
+            schema: Arc::downgrade(service.schema()),
+            plugin: plugin.into(),
+            seconds: metrics::histogram!(SECONDS, "plugin" => plugin.to_owned(), "door" => door.name()),
+            answered: counter(service, function, door, "ok"),
+        };
+        count(&counted);
+        if self.0.len() % Self::SWEEP_EVERY == Self::SWEEP_EVERY - 1 {
+            self.0.retain(|_, counted| counted.schema.strong_count() > 0);
+        }
+        self.0.insert(key, counted);
     }
 }
 
@@ -142,7 +153,7 @@ mod tests {
         metrics::with_local_recorder(&registered, || {
             for service in &services {
                 for _ in 0..3 {
-                    known.of(&**service, function, Door::Rest);
+                    known.count(&**service, function, Door::Rest, |_| ());
                 }
             }
         });
@@ -161,7 +172,7 @@ mod tests {
         let function = FunctionId { interface: 0, function: 0 };
         for _ in 0..10 * Known::SWEEP_EVERY {
             let service = fake("notes", tests_demo::schema("1.0.0"), async |_| Ok(Reply::Value(None)));
-            known.of(&*service, function, Door::Rest);
+            known.count(&*service, function, Door::Rest, |_| ());
             assert!(known.0.len() <= Known::SWEEP_EVERY);
         }
     }

@@ -301,6 +301,8 @@ impl Exchange {
         };
         let mut response = Response::new(body);
         let headers = response.headers_mut();
+        // With what the gateway and hyper add: a map that grows hashes every name again.
+        headers.reserve(6);
         headers.insert(CONTENT_TYPE, APPLICATION_GRPC);
         headers.insert(&GRPC_ACCEPT_ENCODING, ENCODINGS);
         if self.gzip {
