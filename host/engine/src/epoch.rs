@@ -64,8 +64,9 @@ impl Drop for Ticker {
 
 /// Whether guests run: what lets the ticker rest on an idle host, and wakes it.
 ///
-/// Each look takes the mark away that the guests leave. A guest that was entered before it, and saw the mark that was
-/// about to go, leaves another one at its next tick, long before the next look: so nobody runs while the ticker rests.
+/// Guests leave a mark when they are entered and at each tick, and each look of the ticker takes it away; it rests when there was
+/// none. A guest that is there all the same has been in one long call of the host since the look before: so its deadline, a
+/// tick after it was entered or interrupted last, has passed, its next check interrupts it, and that wakes the ticker.
 #[derive(Default)]
 pub(crate) struct Activity {
     seen: AtomicBool,
@@ -324,6 +325,41 @@ mod tests {
             assert!(!activity.seen.load(SeqCst));
         }
         drop(ticker);
+    }
+
+    #[test]
+    fn a_guest_that_spins_after_a_long_call_of_the_host_is_interrupted() {
+        // (import "h" "f" (func)) (func (export "run") (call 0) (loop (br 0)))
+        const SPINS: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x07\x01\x01h\x01f\0\0\x03\x02\x01\0\
+            \x07\x07\x01\x03run\0\x01\x0a\x0b\x01\x09\0\x10\0\x03\x40\x0c\0\x0b\x0b";
+        let engine =
+            wasmtime::Engine::new(wasmtime::Config::new().epoch_interruption(true)).expect("an engine");
+        let ticker =
+            Ticker::start(engine.clone(), Duration::from_millis(1)).expect("a thread can be started");
+        let module = wasmtime::Module::new(&engine, SPINS).expect("a module");
+        let mut store = wasmtime::Store::new(&engine, 0);
+        let (entered, interrupted) = (ticker.activity().clone(), ticker.activity().clone());
+        let call = wasmtime::Func::wrap(&mut store, move || {
+            while !entered.resting.load(SeqCst) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        store.epoch_deadline_callback(move |mut store| {
+            interrupted.note();
+            *store.data_mut() += 1;
+            // Not only the first time, for which the ticker need not go on.
+            if *store.data() < 3 {
+                Ok(wasmtime::UpdateDeadline::Continue(1))
+            } else {
+                Err(wasmtime::Error::msg("enough"))
+            }
+        });
+        store.set_epoch_deadline(1);
+        ticker.activity().note();
+        let instance = wasmtime::Instance::new(&mut store, &module, &[call.into()]).expect("an instance");
+        let run = instance.get_typed_func::<(), ()>(&mut store, "run").expect("it is exported");
+        assert!(run.call(&mut store, ()).is_err());
+        assert_eq!(*store.data(), 3);
     }
 
     #[test]
