@@ -69,9 +69,9 @@ const CASES: [Case; 8] = [
     Case { name: "wasi:http 0.2", host: "p2", request: Request::get("/") },
 ];
 
-/// Few enough that the address space that valgrind leaves holds their memories whole. Otherwise the code checks each access
-/// to memory, which it does not where the host is deployed: half as many instructions of the guest again.
-const ENGINE: &str = "instances = 8\n";
+/// Small enough for the address space that valgrind leaves. Memories are not reserved whole then, so the code checks each
+/// access to them, which it does not where the host is deployed: half as many instructions of the guest again.
+const ENGINE: &str = "instances = 16\nmemory = \"64MiB\"\n";
 
 /// Counts and reference, by case.
 #[derive(Deserialize, Serialize)]
