@@ -98,6 +98,17 @@ fn no_client_can_write_a_line_of_its_own() {
 }
 
 #[test]
+fn access_lines_do_not_depend_on_the_level() {
+    run(async {
+        let host = host(&format!("[log]\nlevel = \"error\"\n{}", everything("{{kitchen}}"))).start().await;
+        host.get("/hello").await.expect(200);
+        let ours = |line: &Value| line["target"] == ACCESS && line["path"] == "/hello";
+        host.log().wait_json(0, "the access line", ours).await;
+        assert!(!host.log().has("plugin loaded"), "{}", host.log().text());
+    });
+}
+
+#[test]
 fn access_lines_can_be_switched_off() {
     run(async {
         let host = host(&format!("[log]\naccess = false\n{}", everything("{{kitchen}}"))).start().await;

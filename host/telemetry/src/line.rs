@@ -137,21 +137,16 @@ pub(crate) fn push_field(out: &mut String, style: Style, name: &str, value: Valu
             push_text(out, value);
         }
         (Style::Json, value) => {
-            push_json_name(out, name);
+            out.push_str(",\"");
+            // The names of the head are taken; a key that occurs twice is read differently by each parser.
+            if matches!(name, "timestamp" | "level" | "target") {
+                out.push_str("field_");
+            }
+            out.push_str(name);
+            out.push_str("\":");
             push_json(out, value);
         }
     }
-}
-
-/// Appends `,"name":`.
-fn push_json_name(out: &mut String, name: &str) {
-    out.push_str(",\"");
-    // The names of the head are taken; a key that occurs twice is read differently by each parser.
-    if matches!(name, "timestamp" | "level" | "target") {
-        out.push_str("field_");
-    }
-    out.push_str(name);
-    out.push_str("\":");
 }
 
 pub(crate) fn push_json(out: &mut String, value: Value<'_>) {
@@ -264,26 +259,11 @@ impl Write for Escape<'_> {
     }
 }
 
-/// Whether all of it is visible ASCII or a space, and needs no escape: eight bytes at a time, as one number.
+/// Whether all of it is visible ASCII or a space, and needs no escape.
 fn is_plain(text: &[u8]) -> bool {
-    let (words, rest) = text.as_chunks::<8>();
-    let rest = match text.last_chunk::<8>() {
-        // The last ones once more, with those before them.
-        Some(last) => is_plain_word(*last),
-        None => rest.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')),
-    };
-    rest && words.iter().all(|word| is_plain_word(*word))
-}
-
-fn is_plain_word(word: [u8; 8]) -> bool {
-    const EACH: u64 = u64::MAX / 0xff;
-    const TOP: u64 = EACH << 7;
-    let word = u64::from_le_bytes(word);
-    // The top bit of a byte that is less than `than`, if no byte below it is (Warren, "Hacker's Delight", section 6-1): one
-    // that is, is seen itself.
-    let less = |word: u64, than: u8| word.wrapping_sub(EACH * u64::from(than)) & !word;
-    let is = |byte: u8| less(word ^ (EACH * u64::from(byte)), 1);
-    (word | less(word, b' ') | is(b'"') | is(b'\\') | is(0x7f)) & TOP == 0
+    // Without a branch for each byte.
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
+    text.iter().fold(true, |plain, byte| plain & is_plain(*byte))
 }
 
 /// Characters that a terminal or a viewer acts on instead of showing them: controls, line and paragraph
