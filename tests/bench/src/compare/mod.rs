@@ -15,7 +15,7 @@ use wharf_harness::{TempDir, process};
 
 use self::report::{Report, Round, Rounds};
 use self::sections::{Contender, Load, Section};
-use crate::load::{self, Driven};
+use crate::load::{self, Driven, Waiting};
 use crate::{Result, programs};
 
 /// Before each measurement: instances are made, caches fill, connections open.
@@ -36,8 +36,9 @@ pub(crate) struct Options {
     /// Rounds; each contender is measured once in each.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
-    /// Seconds that a contender is measured in a round. CPU time is counted in steps of 10 ms: with two
-    /// seconds that is at most 1 % of a busy core.
+    /// Seconds that a contender is measured in a round: of a closed load, half of them with a client that sleeps while
+    /// it waits, and half with one that polls. CPU time is counted in steps of 10 ms: in one second that is
+    /// 1 % of a busy core.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(2..))]
     seconds: u16,
     /// Connections of a closed load.
@@ -168,13 +169,22 @@ fn measure(section: Section, rounds: usize, measured: Duration) -> Result<Rounds
 
 fn one(contender: &Contender, load: Load, measured: Duration) -> Result<Round> {
     let pid = contender.server.pid();
-    drive(contender, load, WARM_UP)?;
+    drive(contender, load, Waiting::Awake, WARM_UP)?;
+    let half = measured / 2;
     let before = process::cpu_time(pid);
-    let driven = drive(contender, load, measured)?;
-    let cpu = process::cpu_time(pid) - before;
+    // What is billed is measured with one client and what is answered with another; an open load needs no second.
+    let (driven, billed, cpu) = if let Load::Open { .. } = load {
+        let driven = drive(contender, load, Waiting::Asleep, measured)?;
+        let requests = driven.requests();
+        (driven, requests, process::cpu_time(pid) - before)
+    } else {
+        let billed = drive(contender, load, Waiting::Awake, half)?.requests();
+        let cpu = process::cpu_time(pid) - before;
+        (drive(contender, load, Waiting::Asleep, half)?, billed, cpu)
+    };
     Ok(Round {
         requests_per_s: driven.requests() as f64 / driven.took.as_secs_f64(),
-        cpu_us_per_request: cpu.as_secs_f64() * 1e6 / driven.requests() as f64,
+        cpu_us_per_request: cpu.as_secs_f64() * 1e6 / billed as f64,
         p50_us: driven.percentile_us(50.0),
         p99_us: driven.percentile_us(99.0),
         p999_us: driven.percentile_us(99.9),
@@ -183,12 +193,12 @@ fn one(contender: &Contender, load: Load, measured: Duration) -> Result<Round> {
     })
 }
 
-fn drive(contender: &Contender, load: Load, duration: Duration) -> Result<Driven> {
+fn drive(contender: &Contender, load: Load, waiting: Waiting, duration: Duration) -> Result<Driven> {
     let (addr, request) = (contender.server.addr(), contender.request);
     match load {
-        Load::Closed { connections } => load::closed::drive(addr, request, connections, duration),
+        Load::Closed { connections } => load::closed::drive(addr, request, connections, waiting, duration),
         Load::Grpc { connections, streams } => {
-            load::grpc::drive(addr, request, connections, streams, duration)
+            load::grpc::drive(addr, request, connections, streams, waiting, duration)
         }
         Load::Open { rate, connections } => load::open::drive(addr, request, connections, rate, duration),
     }

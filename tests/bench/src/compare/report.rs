@@ -137,6 +137,7 @@ impl Rounds {
         writeln!(f, "\n### {}\n\n{}.\n", capitalised(&self.title), capitalised(&self.load))?;
         let first = &self.contenders[0];
         let ratio = format!("requests/s, x {first}");
+        let cpu_ratio = format!("server CPU, x {first}");
         row(
             f,
             &[
@@ -144,25 +145,29 @@ impl Rounds {
                 "requests/s",
                 &ratio,
                 "server CPU us/request",
+                &cpu_ratio,
                 "p50 us",
                 "p99 us",
                 "p99.9 us",
                 "RSS MiB",
             ],
         )?;
-        row(f, &["---"; 8])?;
+        row(f, &["---"; 9])?;
         for name in &self.contenders {
             let text =
                 |figure: fn(&Round) -> f64| self.figure(name, figure).map_or(String::new(), |s| s.text());
-            let against = self.compare(name, first, |own, first| own.requests_per_s / first.requests_per_s);
-            let against = if name == first { None } else { against };
+            let against = |figure: fn(&Round) -> f64| {
+                let spread = self.compare(name, first, |own, first| figure(own) / figure(first));
+                spread.filter(|_| name != first).map_or("1".to_owned(), |spread| spread.text())
+            };
             row(
                 f,
                 &[
                     name,
                     &text(|round| round.requests_per_s),
-                    &against.map_or("1".to_owned(), |spread| spread.text()),
+                    &against(|round| round.requests_per_s),
                     &text(|round| round.cpu_us_per_request),
+                    &against(|round| round.cpu_us_per_request),
                     &text(|round| round.p50_us),
                     &text(|round| round.p99_us),
                     &text(|round| round.p999_us),

@@ -11,7 +11,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::task::JoinSet;
 
 use super::answer::Answer;
-use super::{Driven, Message, Request, all, nanoseconds};
+use super::{Driven, Message, Request, Waiting, all, nanoseconds};
 use crate::Result;
 
 /// Keeps `connections` busy for `duration`. Any answer but the right one ends it.
@@ -20,6 +20,7 @@ pub(crate) async fn drive(
     addr: SocketAddr,
     request: Request,
     connections: usize,
+    waiting: Waiting,
     duration: Duration,
 ) -> Result<Driven> {
     let message = Arc::new(request.message(addr));
@@ -28,7 +29,7 @@ pub(crate) async fn drive(
     for _ in 0..connections {
         running.spawn(connection(addr, message.clone(), begun + duration));
     }
-    all(begun, running).await
+    all(begun, waiting, running).await
 }
 
 async fn connection(addr: SocketAddr, message: Arc<Message>, end: Instant) -> io::Result<Vec<u64>> {

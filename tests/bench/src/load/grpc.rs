@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::{Driven, Request, all, nanoseconds};
+use super::{Driven, Request, Waiting, all, nanoseconds};
 use crate::Result;
 
 /// A message without fields: not compressed, no bytes.
@@ -24,6 +24,7 @@ pub(crate) async fn drive(
     request: Request,
     connections: usize,
     streams: usize,
+    waiting: Waiting,
     duration: Duration,
 ) -> Result<Driven> {
     let uri: hyper::Uri = format!("http://{addr}{}", request.path).parse()?;
@@ -39,7 +40,7 @@ pub(crate) async fn drive(
             running.spawn(calls(sender.clone(), uri.clone(), begun + duration));
         }
     }
-    all(begun, running).await
+    all(begun, waiting, running).await
 }
 
 async fn calls(mut sender: SendRequest<Full<Bytes>>, uri: hyper::Uri, end: Instant) -> io::Result<Vec<u64>> {

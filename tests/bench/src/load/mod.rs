@@ -106,21 +106,37 @@ impl Driven {
     }
 }
 
+/// What the client of a closed loop does while every connection waits for its answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// It leaves its core to the server, as load generators do: for requests per second and latencies.
+    Asleep,
+    /// It polls: for the server's CPU time. The kernel bills waking a client to the server, and the more the slower
+    /// the server is, but a client that polls also takes a core that the server could use.
+    Awake,
+}
+
 /// Waits for the callers of a closed loop that began then, each of which gives the latencies of its requests.
-///
-/// The client never sleeps meanwhile: the kernel bills waking it to the server, and the more the slower the server is.
-async fn all(begun: Instant, mut callers: JoinSet<io::Result<Vec<u64>>>) -> crate::Result<Driven> {
-    let awake = tokio::spawn(async {
-        loop {
-            tokio::task::yield_now().await;
-        }
+async fn all(
+    begun: Instant,
+    waiting: Waiting,
+    mut callers: JoinSet<io::Result<Vec<u64>>>,
+) -> crate::Result<Driven> {
+    let awake = (waiting == Waiting::Awake).then(|| {
+        tokio::spawn(async {
+            loop {
+                tokio::task::yield_now().await;
+            }
+        })
     });
     let mut latencies_ns = Vec::new();
     while let Some(ended) = callers.join_next().await {
         latencies_ns.extend(ended??);
     }
     let took = begun.elapsed();
-    awake.abort();
+    if let Some(awake) = awake {
+        awake.abort();
+    }
     Driven::new(latencies_ns, took, 0)
 }
 
