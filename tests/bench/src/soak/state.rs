@@ -1,12 +1,14 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
 use wharf_harness::{Host, process};
 
 /// What a host has at one moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct State {
     rss_bytes: u64,
-    open_files: usize,
+    /// How many there are of each name; sockets and the like have one name together.
+    open_files: BTreeMap<String, u64>,
     threads: usize,
     tasks: u64,
     instances: u64,
@@ -27,7 +29,7 @@ impl State {
         let slots = metrics.sum("wharf_memory_reserved_bytes", &["what=\"slots\""]);
         State {
             rss_bytes: process::rss_bytes(host.pid()),
-            open_files: process::open_files(host.pid()),
+            open_files: open_files(host.pid()),
             threads: process::threads(host.pid()),
             tasks: sum("wharf_tasks"),
             instances: sum("wharf_plugin_instances"),
@@ -40,15 +42,37 @@ impl State {
         let rss_max = self.rss_bytes as f64 * RSS_SLACK + RSS_SLACK_BYTES;
         let more = [
             ("resident memory", self.rss_bytes, after.rss_bytes, after.rss_bytes as f64 > rss_max),
-            grown("open files", self.open_files as u64, after.open_files as u64),
+            grown("open files", count(&self.open_files), count(&after.open_files)),
             grown("threads", self.threads as u64, after.threads as u64),
             grown("tasks", self.tasks, after.tasks),
             grown("instances", self.instances, after.instances),
             grown("reserved memory", self.reserved_bytes, after.reserved_bytes),
         ];
         let more = more.into_iter().filter(|(.., exceeded)| *exceeded);
-        more.map(|(what, before, after, _)| format!("{what} grew from {before} to {after}")).collect()
+        let names = |what| if what == "open files" { self.opened(after) } else { String::new() };
+        more.map(|(what, before, after, _)| format!("{what} grew from {before} to {after}{}", names(what)))
+            .collect()
     }
+
+    /// Of what more files are open in `after`.
+    fn opened(&self, after: &State) -> String {
+        let before = |name| self.open_files.get(name).copied().unwrap_or_default();
+        let more = after.open_files.iter().filter(|(name, count)| **count > before(*name));
+        more.map(|(name, count)| format!("; {name}: {} and {count}", before(name))).collect()
+    }
+}
+
+fn open_files(pid: u32) -> BTreeMap<String, u64> {
+    process::open_paths(pid).into_iter().fold(BTreeMap::new(), |mut files, path| {
+        // `socket:[123]` is one of many sockets.
+        let name = path.split(":[").next().unwrap_or_default().to_owned();
+        *files.entry(name).or_default() += 1;
+        files
+    })
+}
+
+fn count(files: &BTreeMap<String, u64>) -> u64 {
+    files.values().sum()
 }
 
 fn grown(what: &'static str, before: u64, after: u64) -> (&'static str, u64, u64, bool) {
@@ -58,7 +82,8 @@ fn grown(what: &'static str, before: u64, after: u64) -> (&'static str, u64, u64
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-        let State { open_files, threads, tasks, instances, .. } = self;
+        let State { threads, tasks, instances, .. } = self;
+        let open_files = count(&self.open_files);
         write!(
             f,
             "{:.1} MiB resident, {open_files} open files, {threads} threads, {tasks} tasks, {instances} instances, \
@@ -77,22 +102,23 @@ mod tests {
     fn whatever_grew_is_named_and_what_shrank_is_not() {
         let before = State {
             rss_bytes: 100 << 20,
-            open_files: 20,
+            open_files: BTreeMap::from([("socket".to_owned(), 20)]),
             threads: 6,
             tasks: 8,
             instances: 5,
             reserved_bytes: 1 << 20,
         };
         assert!(before.differences(&before).is_empty());
-        let noise = State { rss_bytes: 105 << 20, threads: 5, ..before };
+        let noise = State { rss_bytes: 105 << 20, threads: 5, ..before.clone() };
         assert!(before.differences(&noise).is_empty());
+        let opened = BTreeMap::from([("socket".to_owned(), 20), ("pipe".to_owned(), 1)]);
         let leaks = [
-            (State { rss_bytes: 120 << 20, ..before }, "resident memory"),
-            (State { open_files: 21, ..before }, "open files"),
-            (State { threads: 7, ..before }, "threads"),
-            (State { tasks: 9, ..before }, "tasks"),
-            (State { instances: 6, ..before }, "instances"),
-            (State { reserved_bytes: 2 << 20, ..before }, "reserved memory"),
+            (State { rss_bytes: 120 << 20, ..before.clone() }, "resident memory"),
+            (State { open_files: opened, ..before.clone() }, "open files grew from 20 to 21; pipe: 0 and 1"),
+            (State { threads: 7, ..before.clone() }, "threads"),
+            (State { tasks: 9, ..before.clone() }, "tasks"),
+            (State { instances: 6, ..before.clone() }, "instances"),
+            (State { reserved_bytes: 2 << 20, ..before.clone() }, "reserved memory"),
         ];
         for (after, what) in leaks {
             let [one] = &before.differences(&after)[..] else { panic!("{what}") };
