@@ -36,7 +36,8 @@ pub(crate) fn read(path: &Path) -> Result<Bytes, Refusal> {
             format!("{} has {} bytes; a component has at most {BYTES_MAX}", path.display(), metadata.len()),
         ));
     }
-    let mut bytes = Vec::new();
+    // One more than there is to read: the end is seen without growing.
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
     file.take(BYTES_MAX).read_to_end(&mut bytes).map_err(cannot)?;
     Ok(bytes.into())
 }

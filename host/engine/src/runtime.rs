@@ -108,9 +108,21 @@ impl Engine {
             Ok(sha256_hex(bytes))
         });
         let sha256 = sha256.await?;
-        // Who compiles it inspects it first, where a component that attacks the decoder ends nothing but itself.
-        let component = self.0.compiler.component(&sha256, bytes.clone(), debug_info).await?;
-        let (inspection, plan) = off_the_executor(bytes, inspect_and_plan).await?;
+        let compiler = &self.0.compiler;
+        let inspect = |bytes| off_the_executor(bytes, inspect_and_plan);
+        // Who compiles it inspects it first, where a component that attacks the decoder ends nothing but itself. So one
+        // whose code was kept has been inspected, and the host can do it while the code is loaded.
+        let kept = match compiler.kept(&sha256, debug_info).await? {
+            Some(kept) => {
+                let (component, inspected) = tokio::join!(kept.load(), inspect(bytes.clone()));
+                component?.map(|component| inspected.map(|inspected| (component, inspected))).transpose()?
+            }
+            None => None,
+        };
+        let (component, (inspection, plan)) = match kept {
+            Some(whole) => whole,
+            None => (compiler.component(&sha256, bytes.clone(), debug_info).await?, inspect(bytes).await?),
+        };
         let kind = inspection.kind()?;
         Ok(Arc::new(Artifact { inspection, plan: Arc::new(plan), kind, component, engine: self.clone() }))
     }

@@ -10,7 +10,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::{hmac, rand};
+use aws_lc_rs::{constant_time, hmac, rand};
+use bytes::Bytes;
 
 const MAGIC: &[u8; 8] = b"WHARFAOT";
 const TAG_BYTES: usize = 32;
@@ -34,7 +35,7 @@ impl Cache {
     }
 
     /// The code of an entry, if there is one that is ours.
-    pub(super) fn read(&self, name: &str) -> Option<Vec<u8>> {
+    pub(super) fn read(&self, name: &str) -> Option<Bytes> {
         let path = self.dir.join(name);
         let mut bytes = Vec::new();
         let mut file = File::open(&path).ok()?;
@@ -53,8 +54,7 @@ impl Cache {
         }
         // Marks it as used, for `evict`. When that fails the entry is only evicted earlier.
         let _ = file.set_modified(std::time::SystemTime::now());
-        bytes.drain(..code_at);
-        Some(bytes)
+        Some(Bytes::from(bytes).slice(code_at..))
     }
 
     /// Keeps `code` under `name`, in one step: a crash leaves the old entry or the new one.
@@ -85,11 +85,8 @@ impl Cache {
     }
 
     fn verify(&self, name: &str, code: &[u8], tag: &[u8]) -> bool {
-        let mut signed = Vec::with_capacity(name.len() + 1 + code.len());
-        signed.extend_from_slice(name.as_bytes());
-        signed.push(0);
-        signed.extend_from_slice(code);
-        hmac::verify(&self.key, &signed, tag).is_ok()
+        // `hmac::verify` takes one slice: code of many megabytes is not copied for that.
+        constant_time::verify_slices_are_equal(self.sign(name, code).as_ref(), tag).is_ok()
     }
 }
 

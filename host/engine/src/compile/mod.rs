@@ -55,6 +55,23 @@ pub(crate) struct Compiler {
     places: Arc<Semaphore>,
 }
 
+/// An entry of the cache that is known to be this host's.
+pub(crate) struct Kept {
+    compiler: Arc<Compiler>,
+    name: String,
+    code: Bytes,
+}
+
+impl Kept {
+    /// Loads the code; `None` when wasmtime can make nothing of it, which is logged.
+    ///
+    /// # Errors
+    /// Loading it panicked.
+    pub(crate) async fn load(self) -> Result<Option<Component>, Refusal> {
+        off_the_executor(move || Ok(self.compiler.of_cache(&self.name, &self.code))).await
+    }
+}
+
 impl Compiler {
     /// Opens the cache, making it and its key if they are not there. `engine` runs what is compiled; it was made
     /// with `settings`.
@@ -96,15 +113,7 @@ impl Compiler {
         bytes: Bytes,
         debug_info: bool,
     ) -> Result<Component, Refusal> {
-        let kind = if debug_info { "lines" } else { "plain" };
-        let name = format!("{sha256}-{}-{kind}", hex(&self.compatibility.0[..8]));
-        let cached = {
-            let (compiler, name) = (self.clone(), name.clone());
-            off_the_executor(move || Ok(compiler.cached(&name))).await?
-        };
-        if let Some(component) = cached {
-            return Ok(component);
-        }
+        let name = self.entry(sha256, debug_info);
         // A semaphore that is never closed.
         let place = self.places.clone().acquire_owned().await.ok();
         let abandon = Abandon(Arc::new(AtomicBool::new(false)));
@@ -113,20 +122,42 @@ impl Compiler {
             // Until the process is gone, whether or not somebody still waits.
             let _place = place;
             // Whoever had the place before may have compiled the same.
-            let compiled = compiler
-                .cached(&name)
+            let kept = compiler.cache.read(&name);
+            let compiled = kept
+                .and_then(|code| compiler.of_cache(&name, &code))
                 .map_or_else(|| compiler.compile(&name, &bytes, debug_info, &abandoned), Ok);
             compiled.inspect_err(|_| metrics::not_compiled())
         })
         .await
     }
 
-    /// What the cache has, if that is of any use.
-    fn cached(&self, name: &str) -> Option<Component> {
-        let code = self.cache.read(name)?;
+    /// What the cache has of that component: code that this host, with this configuration, has made of it.
+    ///
+    /// # Errors
+    /// Reading it panicked.
+    pub(crate) async fn kept(
+        self: &Arc<Self>,
+        sha256: &str,
+        debug_info: bool,
+    ) -> Result<Option<Kept>, Refusal> {
+        let (compiler, name) = (self.clone(), self.entry(sha256, debug_info));
+        off_the_executor(move || {
+            let code = compiler.cache.read(&name);
+            Ok(code.map(|code| Kept { compiler, name, code }))
+        })
+        .await
+    }
+
+    fn entry(&self, sha256: &str, debug_info: bool) -> String {
+        let kind = if debug_info { "lines" } else { "plain" };
+        format!("{sha256}-{}-{kind}", hex(&self.compatibility.0[..8]))
+    }
+
+    /// Loads the code of an entry, if that is of any use.
+    fn of_cache(&self, name: &str, code: &[u8]) -> Option<Component> {
         // SAFETY: the code carries our own MAC over this very name, so this host has made it, with this
         // configuration, from these bytes; it was read into memory once and cannot change any more.
-        match unsafe { Component::deserialize(&self.engine, &code) } {
+        match unsafe { Component::deserialize(&self.engine, code) } {
             Ok(component) => {
                 metrics::cached();
                 Some(component)
