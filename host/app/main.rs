@@ -3,6 +3,7 @@
 //! Start with `wiring.rs`, where a host is built from its parts in one function.
 
 mod access;
+mod allocator;
 mod buckets;
 mod build;
 mod call;
@@ -24,9 +25,6 @@ mod watch;
 mod wiring;
 
 use std::process::ExitCode;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // Not for people, and so no part of the command line: the host starts itself to compile.

@@ -16,6 +16,7 @@ use wharf_telemetry::Telemetry;
 use wharf_upstream::Upstream;
 
 use crate::access::AccessLines;
+use crate::allocator;
 use crate::buckets::Buckets;
 use crate::compile_worker;
 use crate::manifest::Manifest;
@@ -58,7 +59,12 @@ impl Host {
         let memory: Arc<dyn Memory> = Arc::new(budget.clone());
         let buckets = Buckets::new(&manifest);
         let outbound = Arc::new(Upstream::new(wharf_upstream::Config::default(), memory.clone()));
-        let ports = Ports { memory: memory.clone(), outbound, key_value: buckets.clone() };
+        let ports = Ports {
+            memory: memory.clone(),
+            outbound,
+            key_value: buckets.clone(),
+            when_quiet: allocator::give_back,
+        };
         let engine = EngineConfig {
             compile_command: compile_worker::command(),
             core_dumps_dir: data.join("cores"),

@@ -26,8 +26,15 @@ pub(crate) struct Ticker {
 /// After so many ticks the ticker looks whether there is anybody left to interrupt.
 const TICKS_PER_LOOK: u32 = 64;
 
+/// A host in which no guest has run for so long is idle.
+const QUIET: Duration = Duration::from_secs(5);
 impl Ticker {
-    pub(crate) fn start(engine: wasmtime::Engine, period: Duration) -> std::io::Result<Self> {
+    /// Ticks every `period`, and calls `when_quiet` once whenever no guest has run for [`QUIET`].
+    pub(crate) fn start(
+        engine: wasmtime::Engine,
+        period: Duration,
+        when_quiet: fn(),
+    ) -> std::io::Result<Self> {
         let activity = Arc::new(Activity::default());
         let watched = activity.clone();
         let thread = std::thread::Builder::new().name("wharf-epoch".into()).spawn(move || {
@@ -38,7 +45,7 @@ impl Ticker {
                     return;
                 }
                 if tick == TICKS_PER_LOOK {
-                    watched.rest_if_quiet();
+                    watched.rest_if_quiet(when_quiet);
                 }
             }
         })?;
@@ -99,13 +106,22 @@ impl Activity {
         }
     }
 
-    fn rest_if_quiet(&self) {
+    fn rest_if_quiet(&self, when_quiet: fn()) {
         if self.seen.swap(false, SeqCst) {
             return;
         }
         self.resting.store(true, SeqCst);
         while !self.seen.load(SeqCst) && !self.is_over() {
-            std::thread::park();
+        let mut quiet_at = Some(Instant::now() + QUIET);
+            let now = Instant::now();
+            match quiet_at {
+                Some(at) if at <= now => {
+                    when_quiet();
+                    quiet_at = None;
+                }
+                Some(at) => std::thread::park_timeout(at - now),
+                None => std::thread::park(),
+            }
         }
         self.resting.store(false, SeqCst);
     }
@@ -307,7 +323,8 @@ mod tests {
     #[test]
     fn the_ticker_rests_while_no_guest_runs() {
         let period = Duration::from_millis(1);
-        let ticker = Ticker::start(wasmtime::Engine::default(), period).expect("a thread can be started");
+        let ticker =
+            Ticker::start(wasmtime::Engine::default(), period, || ()).expect("a thread can be started");
         let activity = ticker.activity();
         let until = |resting: bool| {
             let since = Instant::now();
@@ -335,7 +352,7 @@ mod tests {
         let engine =
             wasmtime::Engine::new(wasmtime::Config::new().epoch_interruption(true)).expect("an engine");
         let ticker =
-            Ticker::start(engine.clone(), Duration::from_millis(1)).expect("a thread can be started");
+            Ticker::start(engine.clone(), Duration::from_millis(1), || ()).expect("a thread can be started");
         let module = wasmtime::Module::new(&engine, SPINS).expect("a module");
         let mut store = wasmtime::Store::new(&engine, 0);
         let (entered, interrupted) = (ticker.activity().clone(), ticker.activity().clone());

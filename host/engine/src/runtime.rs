@@ -72,7 +72,7 @@ impl Engine {
         })?;
         let mut linker = Linker::new(&engine);
         imports::link(&mut linker).map_err(|error| format!("linking the host's interfaces: {error:#}"))?;
-        let ticker = Ticker::start(engine.clone(), config.tick)
+        let ticker = Ticker::start(engine.clone(), config.tick, ports.when_quiet)
             .map_err(|error| format!("the ticker thread cannot be started: {error}"))?;
         let compiler = Compiler::open(engine, settings, &config, ports.memory.clone()).map_err(|error| {
             format!("[engine] cache = {:?} cannot be used: {error}", config.cache_dir.display())

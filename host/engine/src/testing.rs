@@ -41,6 +41,7 @@ impl Room {
             outbound: Arc::new(Nowhere),
             key_value: Arc::new(Nowhere),
         };
+            when_quiet: || (),
         let plugin = PluginConfig { name: "notes".to_owned(), limits, ..PluginConfig::default() };
         let slots = Slots::new(ports.memory.clone());
         Enforcer::new(

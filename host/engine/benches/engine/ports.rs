@@ -11,7 +11,12 @@ use wharf_call::{
 use wharf_engine::Ports;
 
 pub(crate) fn ports() -> Ports {
-    Ports { memory: Arc::new(Plenty), outbound: Arc::new(Nowhere), key_value: Arc::new(Nothing) }
+    Ports {
+        memory: Arc::new(Plenty),
+        outbound: Arc::new(Nowhere),
+        key_value: Arc::new(Nothing),
+        when_quiet: || (),
+    }
 }
 
 struct Plenty;
