@@ -125,7 +125,7 @@ pub(super) const KEYS: &[Key] = keys! {
         "memory": Size(64 * KIB, 4 * GIB), "\"256MiB\"", "The ceiling of every plugin's `limits.memory`.";
         "component_bytes": Size(KIB, GIB), "\"64MiB\"", "The largest component.";
         "stack": Size(64 * KIB, 8 * MIB), "\"512KiB\"", "The stack of a guest's call.";
-        "tick": Time(1, 10), "\"1ms\"", "How often a running guest is interrupted.";
+        "tick": Time(1, 10), "\"1ms\"", "How often a running guest is interrupted. Guests that compute for longer take turns of it, one on each core.";
         "compile_time": Time(100, HOUR), "\"1m\"", "How long compiling one component may take.";
         "compile_memory": Size(64 * MIB, 64 * GIB), "\"2GiB\"", "What compiling one component may allocate.";
         "core_dump_bytes": Size(MIB, TIB), "\"1GiB\"", "What the core dumps of all plugins may have together; the oldest are removed.";

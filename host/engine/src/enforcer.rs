@@ -13,6 +13,7 @@ use crate::config::{EngineConfig, PluginConfig};
 use crate::epoch::Activity;
 use crate::memory::{Kept, Slots};
 use crate::metrics;
+use crate::turns::Turns;
 
 /// Decides over what exceeds a limit of one generation: refused, or counted and let pass. See [`LimitGuard`].
 pub(crate) struct Enforcer {
@@ -28,6 +29,8 @@ pub(crate) struct Enforcer {
     memory_bytes_max: u64,
     /// Where it is noted that guests run.
     pub(crate) activity: Arc<Activity>,
+    /// Where those wait that compute for longer than a tick.
+    pub(crate) turns: Turns,
 }
 
 impl Enforcer {
@@ -39,9 +42,20 @@ impl Enforcer {
         slots: Arc<Slots>,
         kept: Kept,
         activity: Arc<Activity>,
+        turns: Turns,
     ) -> Arc<Self> {
         let (memory_bytes_max, stack_bytes) = (engine.memory_bytes_max, engine.stack_bytes);
-        Arc::new(Enforcer { plugin, generation, berth, stack_bytes, slots, kept, memory_bytes_max, activity })
+        Arc::new(Enforcer {
+            plugin,
+            generation,
+            berth,
+            stack_bytes,
+            slots,
+            kept,
+            memory_bytes_max,
+            activity,
+            turns,
+        })
     }
 
     /// What the plugin has of `key`.

@@ -9,6 +9,7 @@ use rustix::time::{ClockId, clock_gettime};
 use wharf_call::{Exceeded, LimitGuard, LimitKey};
 
 use crate::enforcer::Enforcer;
+use crate::turns::Turn;
 
 const NS_PER_MS: u64 = 1_000_000;
 /// For how long a stream may compute at its rate in advance.
@@ -25,9 +26,9 @@ pub(crate) struct Ticker {
 
 /// After so many ticks the ticker looks whether there is anybody left to interrupt.
 const TICKS_PER_LOOK: u32 = 64;
-
 /// A host in which no guest has run for so long is idle.
 const QUIET: Duration = Duration::from_secs(5);
+
 impl Ticker {
     /// Ticks every `period`, and calls `when_quiet` once whenever no guest has run for [`QUIET`].
     pub(crate) fn start(
@@ -111,8 +112,8 @@ impl Activity {
             return;
         }
         self.resting.store(true, SeqCst);
-        while !self.seen.load(SeqCst) && !self.is_over() {
         let mut quiet_at = Some(Instant::now() + QUIET);
+        while !self.seen.load(SeqCst) && !self.is_over() {
             let now = Instant::now();
             match quiet_at {
                 Some(at) if at <= now => {
@@ -159,6 +160,7 @@ pub(crate) struct Meter {
     /// When the current poll began: of `origin`'s clock, or of the thread's once the call is known to be long.
     since_ns: AtomicU64,
     long: AtomicBool,
+    turn: Turn,
 }
 
 impl Meter {
@@ -175,6 +177,7 @@ impl Meter {
             enforcer,
             since_ns: AtomicU64::new(0),
             long: AtomicBool::new(false),
+            turn: Turn::default(),
         }
     }
 
@@ -247,6 +250,16 @@ impl Meter {
         self.long.store(true, Relaxed);
         self.since_ns.store(thread_ns(), Relaxed);
         Ok(())
+    }
+
+    /// Waits until a call that a tick has interrupted may compute on.
+    pub(crate) async fn next_turn(&self) {
+        self.turn.next(&self.enforcer.turns).await;
+    }
+
+    /// The poll is over: if the call had a turn to compute for longer than a tick, somebody else may have it.
+    pub(crate) fn rest(&self) {
+        self.turn.rest();
     }
 
     /// What was computed since [`Meter::enter`] or since this was last asked, in nanoseconds; for a meter that

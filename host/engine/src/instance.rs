@@ -82,19 +82,24 @@ impl Instance {
         }
         store.epoch_deadline_callback(|mut store| {
             store.data().enforcer.activity.note();
-            match store.data().ledger.clone() {
-                None => store.data().meter.tick()?,
+            let meter = match store.data().ledger.clone() {
+                None => {
+                    let meter = store.data().meter.clone();
+                    meter.tick()?;
+                    meter
+                }
                 Some(ledger) => {
                     let stack: Vec<_> = store.async_call_stack()?.collect();
                     ledger.tick(&stack)?;
+                    ledger.watch().clone()
                 }
-            }
+            };
             if store.data().enforcer.berth.profiling.is_on() {
                 Profiling::sample(&store);
             }
-            // Through the scheduler's queue: wasmtime's own yield lands in tokio's LIFO slot, where a
-            // spinning guest would find itself again and again.
-            Ok(wasmtime::UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+            // Not wasmtime's own yield: that lands in tokio's LIFO slot, where a spinning guest would find itself again
+            // and again.
+            Ok(wasmtime::UpdateDeadline::YieldCustom(1, Box::pin(async move { meter.next_turn().await })))
         });
         let meter = store.data().meter.clone();
         meter.begin();
@@ -354,6 +359,7 @@ impl<F: Future + Unpin> Future for Metered<F> {
         self.meter.enter();
         let polled = Pin::new(&mut self.call).poll(cx);
         let billed = self.meter.leave();
+        self.meter.rest();
         // A call that is done is done, even if it used up its budget with its last step.
         if polled.is_pending() {
             billed?;

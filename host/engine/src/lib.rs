@@ -50,6 +50,7 @@ mod state;
 mod testing;
 mod time_limit;
 mod trap;
+mod turns;
 mod upkeep;
 mod values;
 mod worlds;

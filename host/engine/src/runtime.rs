@@ -23,6 +23,7 @@ use crate::metrics;
 use crate::schema::Plan;
 use crate::service::ServiceExports;
 use crate::state::State;
+use crate::turns::Turns;
 use crate::worlds::{Exports, WorldKind};
 
 /// What host functions have of a call's stack, beside the guest's part.
@@ -53,6 +54,7 @@ struct Inner {
     cores: Arc<Cores>,
     slots: Arc<Slots>,
     ticker: Ticker,
+    turns: Turns,
 }
 
 impl Engine {
@@ -79,7 +81,16 @@ impl Engine {
         })?;
         let cores = Cores::new(config.core_dumps_dir.clone(), config.core_dump_bytes_max);
         let slots = Slots::new(ports.memory.clone());
-        Ok(Engine(Arc::new(Inner { compiler, linker, config, ports, cores, slots, ticker })))
+        Ok(Engine(Arc::new(Inner {
+            compiler,
+            linker,
+            config,
+            ports,
+            cores,
+            slots,
+            ticker,
+            turns: Turns::new(),
+        })))
     }
 
     /// Makes a component ready to run: inspects it, and compiles it or finds it in the cache. Dropping the
@@ -234,9 +245,10 @@ impl Artifact {
             Some(required) => (required.num_memories, required.num_tables),
             None => (MEMORIES_PER_COMPONENT, TABLES_PER_COMPONENT),
         };
-        let Inner { config, slots, ticker, .. } = &*self.engine.0;
+        let Inner { config, slots, ticker, turns, .. } = &*self.engine.0;
         let kept = Kept::of(&config.residency, memories, tables);
-        Enforcer::new(plugin, generation, berth, config, slots.clone(), kept, ticker.activity().clone())
+        let activity = ticker.activity().clone();
+        Enforcer::new(plugin, generation, berth, config, slots.clone(), kept, activity, turns.clone())
     }
 
     /// Resolves all imports and finds all exports, so that an instance is made without looking up a name.

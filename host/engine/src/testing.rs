@@ -18,6 +18,7 @@ use crate::cores::Cores;
 use crate::enforcer::Enforcer;
 use crate::limits::Limits;
 use crate::memory::{Kept, Slots};
+use crate::turns::Turns;
 
 /// A host with so much memory, and nothing else to reach.
 #[derive(Clone)]
@@ -40,8 +41,8 @@ impl Room {
             memory: Arc::new(self.clone()),
             outbound: Arc::new(Nowhere),
             key_value: Arc::new(Nowhere),
-        };
             when_quiet: || (),
+        };
         let plugin = PluginConfig { name: "notes".to_owned(), limits, ..PluginConfig::default() };
         let slots = Slots::new(ports.memory.clone());
         Enforcer::new(
@@ -52,6 +53,7 @@ impl Room {
             slots,
             Kept::of(&Residency::default(), 1, 1),
             Arc::default(),
+            Turns::new(),
         )
     }
 }

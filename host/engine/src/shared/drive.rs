@@ -163,7 +163,9 @@ impl<F: Future + Unpin> Future for Watched<'_, F> {
 
     fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         self.ledger.enter();
-        pin!(&mut self.run).poll(cx)
+        let polled = pin!(&mut self.run).poll(cx);
+        self.ledger.leave();
+        polled
     }
 }
 

@@ -22,7 +22,7 @@ use crate::epoch::Meter;
 pub(crate) struct Ledger {
     calls: Mutex<Vec<Entry>>,
     /// Measures one poll of the instance, up to a tick. Its budget is what nobody's call may use up.
-    watch: Meter,
+    watch: Arc<Meter>,
     /// Host calls with an effect outside of the instance, since it was made.
     effects: Arc<AtomicU64>,
 }
@@ -41,7 +41,7 @@ struct Entry {
 
 impl Ledger {
     pub(crate) fn new(enforcer: Arc<Enforcer>, effects: Arc<AtomicU64>) -> Self {
-        Ledger { calls: Mutex::default(), watch: Meter::new(enforcer), effects }
+        Ledger { calls: Mutex::default(), watch: Arc::new(Meter::new(enforcer)), effects }
     }
 
     pub(super) fn begin(
@@ -71,6 +71,16 @@ impl Ledger {
     pub(super) fn enter(&self) {
         self.watch.begin();
         self.watch.enter();
+    }
+
+    /// The instance was polled.
+    pub(super) fn leave(&self) {
+        self.watch.rest();
+    }
+
+    /// What measures a poll of the instance.
+    pub(crate) fn watch(&self) -> &Arc<Meter> {
+        &self.watch
     }
 
     /// A tick interrupted the instance while `stack` ran, the current task first.
