@@ -3,7 +3,6 @@
 //! Start with `wiring.rs`, where a host is built from its parts in one function.
 
 mod access;
-mod allocator;
 mod buckets;
 mod build;
 mod call;
@@ -25,6 +24,9 @@ mod watch;
 mod wiring;
 
 use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: wharf_allocator::Mimalloc = wharf_allocator::Mimalloc;
 
 fn main() -> ExitCode {
     // Not for people, and so no part of the command line: the host starts itself to compile.

@@ -16,7 +16,6 @@ use wharf_telemetry::Telemetry;
 use wharf_upstream::Upstream;
 
 use crate::access::AccessLines;
-use crate::allocator;
 use crate::buckets::Buckets;
 use crate::compile_worker;
 use crate::manifest::Manifest;
@@ -63,7 +62,7 @@ impl Host {
             memory: memory.clone(),
             outbound,
             key_value: buckets.clone(),
-            when_quiet: allocator::give_back,
+            when_quiet: wharf_allocator::give_back,
         };
         let engine = EngineConfig {
             compile_command: compile_worker::command(),

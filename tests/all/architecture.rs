@@ -32,7 +32,7 @@ const POLICY_AND_STATE: &[&str] = &[
 const WAYS_IN: &[&str] = &["wharf-admin", "wharf-doors", "wharf-gateway", "wharf-graphql", "wharf-grpc"];
 
 /// Crates that are below all others.
-const LEAVES: &[&str] = &["wharf-bindings", "wharf-call", "wharf-telemetry"];
+const LEAVES: &[&str] = &["wharf-allocator", "wharf-bindings", "wharf-call", "wharf-telemetry"];
 
 /// Crates of ours that are not the host's: they meet the host in WIT, or in its command line.
 const OUTSIDE: &[&str] = &["wharf-bench", "wharf-harness", "wharf-sdk", "wharf-sdk-macros"];

@@ -36,7 +36,7 @@ use wharf_bindings::lifecycle_0_1::LifecyclePluginIndices;
 
 /// The allocator of the host.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: wharf_allocator::Mimalloc = wharf_allocator::Mimalloc;
 
 struct State {
     wasi: WasiCtx,

@@ -28,7 +28,7 @@ use wharf_harness::{TempDir, components};
 
 /// The allocator of the host: a call allocates.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: wharf_allocator::Mimalloc = wharf_allocator::Mimalloc;
 
 const SIZES: [usize; 4] = [14, 1 << 10, 64 << 10, 1 << 20];
 
