@@ -104,7 +104,7 @@ mod tests {
     }
 
     fn is_aligned(pointer: *mut u8, layout: Layout) -> bool {
-        !pointer.is_null() && pointer.addr() % layout.align() == 0
+        !pointer.is_null() && pointer.addr().is_multiple_of(layout.align())
     }
 
     #[test]

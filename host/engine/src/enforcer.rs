@@ -33,18 +33,24 @@ pub(crate) struct Enforcer {
     pub(crate) turns: Turns,
 }
 
+/// What all generations of a host share.
+pub(crate) struct HostWide {
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) turns: Turns,
+}
+
 impl Enforcer {
     pub(crate) fn new(
         plugin: Arc<PluginConfig>,
         generation: u64,
         berth: Arc<Berth>,
         engine: &EngineConfig,
-        slots: Arc<Slots>,
+        host: HostWide,
         kept: Kept,
-        activity: Arc<Activity>,
-        turns: Turns,
     ) -> Arc<Self> {
         let (memory_bytes_max, stack_bytes) = (engine.memory_bytes_max, engine.stack_bytes);
+        let HostWide { slots, activity, turns } = host;
         Arc::new(Enforcer {
             plugin,
             generation,

@@ -14,7 +14,7 @@ use crate::capabilities::Ports;
 use crate::compile::{CodeSettings, Compiler};
 use crate::config::{EngineConfig, PluginConfig};
 use crate::cores::Cores;
-use crate::enforcer::Enforcer;
+use crate::enforcer::{Enforcer, HostWide};
 use crate::epoch::Ticker;
 use crate::imports;
 use crate::inspect::{Inspection, inspect_and_plan, recognise, sha256_hex};
@@ -247,8 +247,9 @@ impl Artifact {
         };
         let Inner { config, slots, ticker, turns, .. } = &*self.engine.0;
         let kept = Kept::of(&config.residency, memories, tables);
-        let activity = ticker.activity().clone();
-        Enforcer::new(plugin, generation, berth, config, slots.clone(), kept, activity, turns.clone())
+        let host =
+            HostWide { slots: slots.clone(), activity: ticker.activity().clone(), turns: turns.clone() };
+        Enforcer::new(plugin, generation, berth, config, host, kept)
     }
 
     /// Resolves all imports and finds all exports, so that an instance is made without looking up a name.

@@ -15,7 +15,7 @@ use crate::berth::Berth;
 use crate::capabilities::Ports;
 use crate::config::{EngineConfig, PluginConfig, Residency};
 use crate::cores::Cores;
-use crate::enforcer::Enforcer;
+use crate::enforcer::{Enforcer, HostWide};
 use crate::limits::Limits;
 use crate::memory::{Kept, Slots};
 use crate::turns::Turns;
@@ -50,10 +50,8 @@ impl Room {
             1,
             Berth::new(ports, Cores::new(PathBuf::new(), 0)),
             &EngineConfig::default(),
-            slots,
+            HostWide { slots, activity: Arc::default(), turns: Turns::new() },
             Kept::of(&Residency::default(), 1, 1),
-            Arc::default(),
-            Turns::new(),
         )
     }
 }

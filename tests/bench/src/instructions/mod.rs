@@ -1,7 +1,7 @@
 //! What one request costs in instructions, counted by callgrind in the very binary that is deployed.
 //!
-//! Time on a shared machine drifts by a factor of two; the number of instructions hardly does. The host runs with
-//! one worker, each case sends its requests one after the other on one connection, and callgrind writes
+//! Time on a shared machine drifts by a factor of two; the number of instructions hardly does. Each plugin has a host of its
+//! own with one worker, each case sends its requests one after the other on one connection, and callgrind writes
 //! down what it has counted before and after. Only user mode is counted: what the kernel does is not.
 
 mod callgrind;
@@ -41,37 +41,55 @@ const REQUESTS: u32 = 200;
 
 struct Case {
     name: &'static str,
-    host: &'static str,
     request: Request,
+    status: &'static str,
 }
 
-const BARE: Case = Case { name: "bare hyper", host: "bare", request: Request::get("/") };
+const fn case(name: &'static str, request: Request) -> Case {
+    Case { name, request, status: "200" }
+}
+
+const ROOT: Request = Request::get("/");
+
+const BARE: Case = case("bare hyper", ROOT);
 
 /// hyper and wasmtime with the raw handler, and nothing else.
-const FLOOR: Case = Case { name: "the floor, raw handler", host: "floor", request: Request::get("/") };
+const FLOOR: Case = case("the floor, raw handler", ROOT);
 
-const CASES: [Case; 8] = [
-    Case { name: "no route: a 404 of the gateway", host: "nowhere", request: Request::get("/nowhere") },
-    Case { name: "handler", host: "sdk", request: Request::get("/hello") },
-    Case { name: "raw handler", host: "raw", request: Request::get("/") },
-    Case { name: "raw handler, fresh instance", host: "fresh", request: Request::get("/") },
-    Case {
-        name: "handler, 1 KiB there and back",
-        host: "sdk",
-        request: Request { path: "/echo", echo: Some(1 << 10), json: None },
+/// A host with one plugin, and what it is asked.
+struct Asked {
+    component: &'static str,
+    more: &'static str,
+    cases: &'static [Case],
+}
+
+const ASKED: [Asked; 5] = [
+    Asked {
+        component: KITCHEN,
+        more: "",
+        cases: &[
+            case("handler", Request::get("/hello")),
+            case("handler, 1 KiB there and back", Request { path: "/echo", echo: Some(1 << 10), json: None }),
+            case(
+                "handler, 64 KiB there and back",
+                Request { path: "/echo", echo: Some(64 << 10), json: None },
+            ),
+            Case { name: "no route: a 404 of the gateway", request: Request::get("/nowhere"), status: "404" },
+        ],
     },
-    Case {
-        name: "handler, 64 KiB there and back",
-        host: "sdk",
-        request: Request { path: "/echo", echo: Some(64 << 10), json: None },
+    Asked { component: RAW_HANDLER, more: "", cases: &[case("raw handler", ROOT)] },
+    Asked {
+        component: RAW_HANDLER,
+        more: "pool.isolation = \"request\"\n",
+        cases: &[case("raw handler, fresh instance", ROOT)],
     },
-    Case { name: "wasi:http 0.3", host: "p3", request: Request::get("/") },
-    Case { name: "wasi:http 0.2", host: "p2", request: Request::get("/") },
+    Asked { component: WASIP3_HTTP, more: "", cases: &[case("wasi:http 0.3", ROOT)] },
+    Asked { component: WSTD_HTTP, more: "", cases: &[case("wasi:http 0.2", ROOT)] },
 ];
 
-/// Small enough for the address space that valgrind leaves. Memories are not reserved whole then, so the code checks each
-/// access to them, which it does not where the host is deployed: half as many instructions of the guest again.
-const ENGINE: &str = "instances = 16\nmemory = \"64MiB\"\n";
+/// As many as there is address space for beside valgrind if memories are reserved whole, as they are where the host is
+/// deployed: otherwise the code checks each access to them, which is half as many instructions of the guest again.
+const ENGINE: &str = "instances = 4\n";
 
 /// Counts and reference, by case.
 #[derive(Deserialize, Serialize)]
@@ -82,21 +100,23 @@ struct Reference {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let wharf = options.wharf.clone().map_or_else(programs::wharf, Ok)?;
-    let dir = TempDir::new();
-    write_manifest(dir.path(), &dir.path().join("cache"), &manifest())?;
+    let cache = TempDir::new();
     let mut bare = Callgrind::start(&std::env::current_exe()?, &[bare::SUBCOMMAND.as_ref()])?;
     let mut counted = vec![(BARE.name, one(&mut bare, &BARE)?)];
     drop(bare);
     let mut floor = Callgrind::start(&programs::floor()?, &[RAW_HANDLER.as_ref()])?;
     counted.push((FLOOR.name, one(&mut floor, &FLOOR)?));
     drop(floor);
-    let up = ["up".as_ref(), dir.path().as_os_str(), "--log".as_ref(), "json".as_ref()];
-    let mut host = Callgrind::start(&wharf, &up)?;
-    for case in &CASES {
-        eprintln!("counting: {}", case.name);
-        counted.push((case.name, one(&mut host, case)?));
+    for asked in &ASKED {
+        let dir = TempDir::new();
+        write_manifest(dir.path(), cache.path(), &manifest(asked))?;
+        let up = ["up".as_ref(), dir.path().as_os_str(), "--log".as_ref(), "json".as_ref()];
+        let mut host = Callgrind::start(&wharf, &up)?;
+        for case in asked.cases {
+            eprintln!("counting: {}", case.name);
+            counted.push((case.name, one(&mut host, case)?));
+        }
     }
-    drop(host);
     let path = programs::root().join("tests/bench/instructions.json");
     let reference: Option<Reference> =
         std::fs::read(&path).ok().map(|bytes| serde_json::from_slice(&bytes)).transpose()?;
@@ -125,23 +145,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
 }
 
-/// A plugin for each kind of case, told apart by the host that is asked for.
-fn manifest() -> String {
-    let mut text = String::from(ENGINE);
-    for (name, component, more) in [
-        ("sdk", KITCHEN, ""),
-        ("raw", RAW_HANDLER, ""),
-        ("fresh", RAW_HANDLER, "pool.isolation = \"request\"\n"),
-        ("p3", WASIP3_HTTP, ""),
-        ("p2", WSTD_HTTP, ""),
-    ] {
-        // Under valgrind everything takes fifty times as long.
-        let limits = "limits.cpu = \"1m\"\nlimits.wall = \"5m\"\n";
-        text += &format!("\n[plugin.{name}]\ncomponent = {component:?}\n{limits}{more}");
-        text += &format!("\n[[route]]\nhost = \"{name}\"\npath = \"/{{*rest}}\"\nplugin = {name:?}\n");
-        text += &format!("\n[[route]]\nhost = \"{name}\"\npath = \"/\"\nplugin = {name:?}\n");
-    }
-    text
+fn manifest(asked: &Asked) -> String {
+    let Asked { component, more, .. } = asked;
+    // Under valgrind everything takes fifty times as long.
+    let limits = "limits.cpu = \"1m\"\nlimits.wall = \"5m\"\n";
+    let routes =
+        ["/", "/hello", "/echo"].map(|path| format!("[[route]]\npath = {path:?}\nplugin = \"it\"\n"));
+    format!("{ENGINE}\n[plugin.it]\ncomponent = {component:?}\n{limits}{more}\n{}", routes.concat())
 }
 
 /// The instructions of one request, by what they belong to.
@@ -168,11 +178,8 @@ impl Client {
         let from = format!("host: {addr}");
         let at =
             message.windows(from.len()).position(|window| window == from.as_bytes()).ok_or("has a host")?;
-        let mut named = message[..at].to_vec();
-        named.extend(format!("host: {}", case.host).as_bytes());
-        named.extend(&message[at + from.len()..]);
-        let status = if case.host == "nowhere" { "404" } else { "200" };
-        Ok(Client { stream, message: named, status })
+        let named = [&message[..at], b"host: wharf.test", &message[at + from.len()..]].concat();
+        Ok(Client { stream, message: named, status: case.status })
     }
 
     fn ask(&mut self) -> Result<()> {
