@@ -7,8 +7,10 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU8, Ordering::AcqRel};
+use std::task::{Context, Poll, Wake, Waker};
 
+use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 use wharf_call::{Failure, Kind};
@@ -22,6 +24,7 @@ use crate::time_limit::Due;
 pub(crate) struct Driven<T> {
     running: Running,
     is_running: bool,
+    driver: Arc<Driver>,
     answer: Answer<T>,
     generation: Arc<Generation>,
 }
@@ -35,7 +38,7 @@ impl<T: Send + 'static> Driven<T> {
         answer: Answer<T>,
         running: impl Future<Output = ()> + Send + 'static,
     ) -> Self {
-        Driven { running: Box::pin(running), is_running: true, answer, generation }
+        Driven { running: Box::pin(running), is_running: true, driver: Arc::default(), answer, generation }
     }
 
     /// Drives the guest until it has given its answer.
@@ -68,7 +71,7 @@ impl<T: Send + 'static> Driven<T> {
 
     /// Drives the guest on, while it has something to do.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.is_running && self.running.as_mut().poll(cx).is_ready() {
+        if self.is_running && self.driver.poll(self.running.as_mut(), cx).is_ready() {
             self.is_running = false;
         }
         if self.is_running { Poll::Pending } else { Poll::Ready(()) }
@@ -102,6 +105,62 @@ impl<T: Send + 'static> Driven<T> {
     }
 }
 
+/// Wakes whoever drives a guest, but not for what happens while the guest is being driven.
+///
+/// wasmtime wakes who waits for a call when the call has ended, and that is the very task that polls it then. tokio
+/// would poll a connection once more for each request, for nothing.
+#[derive(Default)]
+struct Driver {
+    /// [`POLLED`] and [`WOKEN`]. It is only changed by operations that read it as well, so each sees what was done before the
+    /// last.
+    state: AtomicU8,
+    /// Who polled last.
+    task: Mutex<Option<Waker>>,
+}
+
+/// The guest is being driven.
+const POLLED: u8 = 1;
+/// Something has happened since it was last begun to be driven.
+const WOKEN: u8 = 2;
+
+impl Driver {
+    fn poll(self: &Arc<Self>, running: Pin<&mut dyn Future<Output = ()>>, cx: &mut Context<'_>) -> Poll<()> {
+        // Whatever has happened up to now, the guest will find.
+        self.state.swap(POLLED, AcqRel);
+        let waker = Waker::from(self.clone());
+        if running.poll(&mut Context::from_waker(&waker)).is_ready() {
+            // It stays "polled": nobody is to be woken any more.
+            return Poll::Ready(());
+        }
+        {
+            let mut task = self.task.lock();
+            match &mut *task {
+                Some(task) => task.clone_from(cx.waker()),
+                None => *task = Some(cx.waker().clone()),
+            }
+        }
+        if self.state.fetch_and(!POLLED, AcqRel) & WOKEN != 0 {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl Wake for Driver {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // While it is polled, `poll` sees to it; and once is enough.
+        if self.state.fetch_or(WOKEN, AcqRel) == 0
+            && let Some(task) = &*self.task.lock()
+        {
+            task.wake_by_ref();
+        }
+    }
+}
+
 /// Ends the lease of a call that has `ended`.
 pub(crate) fn conclude<T: Send + 'static>(lease: Lease, ended: Result<(), Failure>, answer: &Answer<T>) {
     match ended {
@@ -111,6 +170,101 @@ pub(crate) fn conclude<T: Send + 'static>(lease: Lease, ended: Result<(), Failur
             // The verdict is there before the store is dropped: see `ResponseBody`.
             answer.fail(failure.clone());
             lease.end_badly(&failure);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    fn poll(
+        driver: &Arc<Driver>,
+        running: &mut Pin<Box<impl Future<Output = ()>>>,
+        wakes: &Arc<Wakes>,
+    ) -> bool {
+        let waker = Waker::from(wakes.clone());
+        driver.poll(running.as_mut(), &mut Context::from_waker(&waker)).is_ready()
+    }
+
+    #[test]
+    fn what_a_guest_does_to_itself_wakes_nobody_once_it_has_ended() {
+        let (driver, wakes) = (Arc::new(Driver::default()), Arc::new(Wakes::default()));
+        let mut left = None;
+        let mut running = Box::pin(poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            left = Some(cx.waker().clone());
+            Poll::Ready(())
+        }));
+        assert!(poll(&driver, &mut running, &wakes));
+        drop(running);
+        left.expect("it was polled").wake();
+        assert_eq!(wakes.0.load(SeqCst), 0);
+    }
+
+    #[test]
+    fn a_guest_that_yields_is_driven_on() {
+        let (driver, wakes) = (Arc::new(Driver::default()), Arc::new(Wakes::default()));
+        let mut polls = 0;
+        let mut running = Box::pin(poll_fn(|cx| {
+            polls += 1;
+            cx.waker().wake_by_ref();
+            if polls == 3 { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        assert!(!poll(&driver, &mut running, &wakes));
+        assert_eq!(wakes.0.load(SeqCst), 1);
+        assert!(!poll(&driver, &mut running, &wakes));
+        assert_eq!(wakes.0.load(SeqCst), 2);
+        assert!(poll(&driver, &mut running, &wakes));
+        assert_eq!(wakes.0.load(SeqCst), 2);
+    }
+
+    #[test]
+    fn what_happens_between_two_polls_wakes_who_polled_last_and_once() {
+        let (driver, before) = (Arc::new(Driver::default()), Arc::new(Wakes::default()));
+        let wakers = Arc::new(Mutex::new(Vec::new()));
+        let seen = wakers.clone();
+        let mut running = Box::pin(poll_fn(move |cx| {
+            seen.lock().push(cx.waker().clone());
+            Poll::Pending
+        }));
+        assert!(!poll(&driver, &mut running, &before));
+        let last = Arc::new(Wakes::default());
+        assert!(!poll(&driver, &mut running, &last));
+        for waker in wakers.lock().drain(..) {
+            waker.wake();
+        }
+        assert_eq!((before.0.load(SeqCst), last.0.load(SeqCst)), (0, 1));
+        assert!(!poll(&driver, &mut running, &last));
+        for waker in wakers.lock().drain(..) {
+            waker.wake();
+        }
+        assert_eq!(last.0.load(SeqCst), 2);
+    }
+
+    /// With what wakes it on another thread, at any moment of a poll.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn no_wake_is_lost_between_threads() {
+        for _ in 0..2_000 {
+            let (told, tells) = oneshot::channel();
+            let (driver, mut running) =
+                (Arc::new(Driver::default()), Box::pin(async { tells.await.expect("it is told") }));
+            let telling = tokio::spawn(async move { told.send(()) });
+            poll_fn(|cx| driver.poll(running.as_mut(), cx)).await;
+            telling.await.expect("it ends").expect("it is heard");
         }
     }
 }
