@@ -76,6 +76,7 @@ fn a_stock_grpc_client_sends_metadata_and_gets_what_the_plugin_sets() {
         };
         assert_eq!(has(answer, "initial", "raw-bin"), ["0001ff"], "{answer:#}");
         assert_eq!(has(answer, "initial", "x-tag"), ["1", "2"]);
+        assert!(has(answer, "initial", "content-length").is_empty(), "{answer:#}");
         let refused = answer["responses"][0]["result"][3].as_str().unwrap();
         assert!(refused.contains("gRPC's own"), "{answer:#}");
         // A call that fails before it has an answer has trailers only.

@@ -45,7 +45,10 @@ impl http_body::Body for Single {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.data.as_ref().map_or(0, |data| data.len() as u64))
+        // Not how long it is exactly: a client would find a `content-length` among the metadata.
+        let mut hint = SizeHint::new();
+        hint.set_lower(self.data.as_ref().map_or(0, |data| data.len() as u64));
+        hint
     }
 }
 
