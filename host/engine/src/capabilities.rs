@@ -17,7 +17,7 @@ pub struct Ports {
     pub outbound: Arc<dyn Outbound>,
     /// The buckets that plugins are granted.
     pub key_value: Arc<dyn KeyValue>,
-    /// Called on a thread of the engine's, once, whenever no guest has run for five seconds: a good moment to give
+    /// Called on a thread of its own, once, whenever no guest has run for five seconds: a good moment to give
     /// memory back to the system.
     pub when_quiet: fn(),
 }

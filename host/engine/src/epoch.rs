@@ -27,14 +27,45 @@ pub(crate) struct Ticker {
 /// After so many ticks the ticker looks whether there is anybody left to interrupt.
 const TICKS_PER_LOOK: u32 = 64;
 /// A host in which no guest has run for so long is idle.
-const QUIET: Duration = Duration::from_secs(5);
+pub(crate) const QUIET: Duration = Duration::from_secs(5);
+
+/// What is done once whenever no guest has run for a while.
+///
+/// It has a thread of its own: who wakes the ticker meanwhile is to be interrupted in time. Dropping this waits for it.
+pub(crate) struct Quiet {
+    after: Duration,
+    then: fn(),
+    doing: Option<JoinHandle<()>>,
+}
+
+impl Quiet {
+    pub(crate) fn new(after: Duration, then: fn()) -> Self {
+        Quiet { after, then, doing: None }
+    }
+
+    fn begin(&mut self) {
+        if self.doing.as_ref().is_none_or(JoinHandle::is_finished) {
+            // Without a thread for it, the next time will do.
+            self.doing = std::thread::Builder::new().name("wharf-quiet".into()).spawn(self.then).ok();
+        }
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        if let Some(doing) = self.doing.take() {
+            // What it does is not ours to report on.
+            let _ = doing.join();
+        }
+    }
+}
 
 impl Ticker {
-    /// Ticks every `period`, and calls `when_quiet` once whenever no guest has run for [`QUIET`].
+    /// Ticks every `period` while guests run, and does what is to be done when it is quiet.
     pub(crate) fn start(
         engine: wasmtime::Engine,
         period: Duration,
-        when_quiet: fn(),
+        mut quiet: Quiet,
     ) -> std::io::Result<Self> {
         let activity = Arc::new(Activity::default());
         let watched = activity.clone();
@@ -46,7 +77,7 @@ impl Ticker {
                     return;
                 }
                 if tick == TICKS_PER_LOOK {
-                    watched.rest_if_quiet(when_quiet);
+                    watched.rest_if_quiet(&mut quiet);
                 }
             }
         })?;
@@ -107,17 +138,17 @@ impl Activity {
         }
     }
 
-    fn rest_if_quiet(&self, when_quiet: fn()) {
+    fn rest_if_quiet(&self, quiet: &mut Quiet) {
         if self.seen.swap(false, SeqCst) {
             return;
         }
         self.resting.store(true, SeqCst);
-        let mut quiet_at = Some(Instant::now() + QUIET);
+        let mut quiet_at = Some(Instant::now() + quiet.after);
         while !self.seen.load(SeqCst) && !self.is_over() {
             let now = Instant::now();
             match quiet_at {
                 Some(at) if at <= now => {
-                    when_quiet();
+                    quiet.begin();
                     quiet_at = None;
                 }
                 Some(at) => std::thread::park_timeout(at - now),
@@ -336,8 +367,8 @@ mod tests {
     #[test]
     fn the_ticker_rests_while_no_guest_runs() {
         let period = Duration::from_millis(1);
-        let ticker =
-            Ticker::start(wasmtime::Engine::default(), period, || ()).expect("a thread can be started");
+        let ticker = Ticker::start(wasmtime::Engine::default(), period, Quiet::new(QUIET, || ()))
+            .expect("a thread can be started");
         let activity = ticker.activity();
         let until = |resting: bool| {
             let since = Instant::now();
@@ -358,14 +389,36 @@ mod tests {
     }
 
     #[test]
+    fn a_quiet_host_is_told_of_once_and_again_when_it_was_busy_in_between() {
+        static TOLD: AtomicU64 = AtomicU64::new(0);
+        let tell = || {
+            TOLD.fetch_add(1, SeqCst);
+        };
+        let period = Duration::from_millis(1);
+        let ticker = Ticker::start(wasmtime::Engine::default(), period, Quiet::new(period, tell))
+            .expect("a thread can be started");
+        for times in 1..=3 {
+            let since = Instant::now();
+            while TOLD.load(SeqCst) < times {
+                assert!(since.elapsed() < Duration::from_secs(60), "nobody is told");
+                std::thread::sleep(period);
+            }
+            // It is quiet for many times as long, and that is nothing new.
+            std::thread::sleep(period * 50);
+            assert_eq!(TOLD.load(SeqCst), times);
+            ticker.activity().note();
+        }
+    }
+
+    #[test]
     fn a_guest_that_spins_after_a_long_call_of_the_host_is_interrupted() {
         // (import "h" "f" (func)) (func (export "run") (call 0) (loop (br 0)))
         const SPINS: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x07\x01\x01h\x01f\0\0\x03\x02\x01\0\
             \x07\x07\x01\x03run\0\x01\x0a\x0b\x01\x09\0\x10\0\x03\x40\x0c\0\x0b\x0b";
         let engine =
             wasmtime::Engine::new(wasmtime::Config::new().epoch_interruption(true)).expect("an engine");
-        let ticker =
-            Ticker::start(engine.clone(), Duration::from_millis(1), || ()).expect("a thread can be started");
+        let ticker = Ticker::start(engine.clone(), Duration::from_millis(1), Quiet::new(QUIET, || ()))
+            .expect("a thread can be started");
         let module = wasmtime::Module::new(&engine, SPINS).expect("a module");
         let mut store = wasmtime::Store::new(&engine, 0);
         let (entered, interrupted) = (ticker.activity().clone(), ticker.activity().clone());

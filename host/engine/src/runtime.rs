@@ -15,7 +15,7 @@ use crate::compile::{CodeSettings, Compiler};
 use crate::config::{EngineConfig, PluginConfig};
 use crate::cores::Cores;
 use crate::enforcer::{Enforcer, HostWide};
-use crate::epoch::Ticker;
+use crate::epoch::{QUIET, Quiet, Ticker};
 use crate::imports;
 use crate::inspect::{Inspection, inspect_and_plan, recognise, sha256_hex};
 use crate::memory::{Kept, Slots};
@@ -74,7 +74,7 @@ impl Engine {
         })?;
         let mut linker = Linker::new(&engine);
         imports::link(&mut linker).map_err(|error| format!("linking the host's interfaces: {error:#}"))?;
-        let ticker = Ticker::start(engine.clone(), config.tick, ports.when_quiet)
+        let ticker = Ticker::start(engine.clone(), config.tick, Quiet::new(QUIET, ports.when_quiet))
             .map_err(|error| format!("the ticker thread cannot be started: {error}"))?;
         let compiler = Compiler::open(engine, settings, &config, ports.memory.clone()).map_err(|error| {
             format!("[engine] cache = {:?} cannot be used: {error}", config.cache_dir.display())
@@ -123,16 +123,20 @@ impl Engine {
         let inspect = |bytes| off_the_executor(bytes, inspect_and_plan);
         // Who compiles it inspects it first, where a component that attacks the decoder ends nothing but itself. So one
         // whose code was kept has been inspected, and the host can do it while the code is loaded.
-        let kept = match compiler.kept(&sha256, debug_info).await? {
+        let (component, inspected) = match compiler.kept(&sha256, debug_info).await? {
             Some(kept) => {
                 let (component, inspected) = tokio::join!(kept.load(), inspect(bytes.clone()));
-                component?.map(|component| inspected.map(|inspected| (component, inspected))).transpose()?
+                (component?, Some(inspected?))
             }
-            None => None,
+            None => (None, None),
         };
-        let (component, (inspection, plan)) = match kept {
-            Some(whole) => whole,
-            None => (compiler.component(&sha256, bytes.clone(), debug_info).await?, inspect(bytes).await?),
+        let component = match component {
+            Some(component) => component,
+            None => compiler.component(&sha256, bytes.clone(), debug_info).await?,
+        };
+        let (inspection, plan) = match inspected {
+            Some(inspected) => inspected,
+            None => inspect(bytes).await?,
         };
         let kind = inspection.kind()?;
         Ok(Arc::new(Artifact { inspection, plan: Arc::new(plan), kind, component, engine: self.clone() }))

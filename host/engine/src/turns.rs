@@ -56,7 +56,7 @@ impl Turn {
     /// Gives up the turn that it has, and waits for the next, and then for those who came to the queue before it.
     /// Whoever drops this future gives the turn up.
     pub(crate) async fn next(&self, turns: &Turns) {
-        let given_up = GiveUp(self);
+        let _given_up = GiveUp(self);
         self.set(Has::Nothing);
         let turn = match turns.0.clone().try_acquire_owned() {
             Ok(turn) => Some(turn),
@@ -70,7 +70,6 @@ impl Turn {
         // Through the queue, even when the turn came from a guest that gave it up: whoever is woken by a task goes before
         // all others in tokio, and so guests would pass the core on among themselves.
         tokio::task::yield_now().await;
-        std::mem::forget(given_up);
         let mut has = self.has.lock();
         if let Has::Queued(turn) = std::mem::take(&mut *has) {
             *has = Has::Runs(turn);
@@ -91,11 +90,15 @@ impl Turn {
     }
 }
 
+/// Leaves the queue, unless the guest computes by then.
 struct GiveUp<'a>(&'a Turn);
 
 impl Drop for GiveUp<'_> {
     fn drop(&mut self) {
-        self.0.set(Has::Nothing);
+        let mut has = self.0.has.lock();
+        if matches!(*has, Has::Queued(_)) {
+            *has = Has::Nothing;
+        }
     }
 }
 
