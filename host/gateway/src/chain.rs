@@ -15,9 +15,11 @@ use wharf_call::{Body, Deadline, Failure, Invocation, Kind, Metadata, UpgradeOff
 
 use crate::connection::Conn;
 use crate::exchange::Exchange;
+use crate::fields::Fields;
 use crate::path::NormalPath;
 use crate::response::ResponseBody;
-use crate::router::{Found, Route};
+use crate::router::Found;
+use crate::strict::Host;
 use crate::{failure_response, identity, metrics, path, request_body, response, strict, upgrade};
 
 /// Answers one request. Whatever happens in the layers, the client gets one response and the log one line:
@@ -41,20 +43,27 @@ pub(crate) async fn serve(
 /// The chain. Each layer either hands on or ends the request with a [`Failure`].
 async fn pass(exchange: &mut Exchange, head: &mut Parts, body: Incoming) -> Result<Response<Body>, Failure> {
     // Strict parse: first, because nothing in a head that two servers could read differently may be used.
-    let host = strict::check(head, exchange.conn())?;
+    let (host, fields) = match strict::check(head, exchange.conn()) {
+        Ok(sound) => sound,
+        Err(failure) => {
+            exchange.is_for(Host::unchecked(head));
+            return Err(failure);
+        }
+    };
+    exchange.is_for(host);
     exchange.head_is_sound();
 
     // An offer to go on in another protocol: looked at before the fields that carry it are gone.
-    let offer = upgrade::offered(head);
+    let offer = if fields.have(Fields::UPGRADE) { upgrade::offered(head) } else { None };
 
     // Hop-by-hop fields: out before anything is added, so that `connection` cannot name what the host adds.
     hop_by_hop::strip(&mut head.headers);
 
     // Request id and trace: next, so that every refusal from here on can be found by the id the client knows.
-    identity::establish(head, exchange);
+    identity::establish(head, fields, exchange);
 
     // Path: normalised once and before routing, so that no two layers can see two different paths.
-    let target = head.uri.clone();
+    let target = std::mem::take(&mut head.uri);
     if head.method == Method::OPTIONS && target.path() == "*" {
         return Ok(no_content(None)); // about the server as a whole: RFC 9110, section 9.3.7
     }
@@ -63,7 +72,7 @@ async fn pass(exchange: &mut Exchange, head: &mut Parts, body: Incoming) -> Resu
 
     // Route: before the body, so that a request nobody serves costs no memory.
     let table = exchange.front().routes.current();
-    let route = match table.find(host.name(), &head.method, &path.segments) {
+    let route = match table.find(exchange.host().name(), &head.method, &path.segments) {
         Found::Route(route) => route,
         // A gRPC client understands a status of gRPC, and no 404.
         _ if let Some(route) = table.grpc_route(&head.headers) => route,
@@ -72,16 +81,20 @@ async fn pass(exchange: &mut Exchange, head: &mut Parts, body: Incoming) -> Resu
         Found::Nothing => return Err(Failure::new(Kind::NotFound, "There is nothing at this address.")),
     };
     let params = route.params(&path.segments);
-    exchange.routed(route.clone());
+    exchange.routed(route);
 
     // Canonical head: the plugin gets what was routed, not what was sent.
-    strict::make_canonical(head, &host, &path_and_query(&path, &target));
+    let canonical = strict::canonical(&target, &path_and_query(&path, &target));
+    head.uri = canonical.unwrap_or(target);
+    if !fields.have(Fields::HOST) {
+        exchange.host().name_in(&mut head.headers);
+    }
 
     // Body: small ones whole and paid for from the memory budget, large ones as a stream with back-pressure.
     let body = request_body::take(exchange, body).await?;
 
     // Plugin call: last. It sees only what has been checked, and its panic is its own.
-    let called = call(&route, exchange, head, offer, body, params).await;
+    let called = call(exchange, head, offer, body, params).await;
 
     // Response: a body that the gateway had to cut explains a failed call better than the plugin can.
     called.map_err(|failure| exchange.cause_in_request_body().unwrap_or(failure))
@@ -89,7 +102,6 @@ async fn pass(exchange: &mut Exchange, head: &mut Parts, body: Incoming) -> Resu
 
 /// Calls the plugin. A panic below becomes a 500 of this request, and of no other.
 async fn call(
-    route: &Route,
     exchange: &Exchange,
     head: &mut Parts,
     offer: Option<UpgradeOffer>,
@@ -104,8 +116,9 @@ async fn call(
     if let Some(offer) = offer {
         request.extensions_mut().insert(offer);
     }
+    let route = exchange.route();
     let invocation = Invocation {
-        request_id: exchange.request_id(),
+        request_id: exchange.request_id().clone(),
         trace: exchange.trace(),
         route: route.pattern.text(),
         params,

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Uri, Version, header};
+use http::{Method, Uri, Version};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use wharf_call::{AccessRecord, Failure, HttpService, RequestId, Reservation, TraceContext};
@@ -12,6 +12,7 @@ use crate::connection::{Conn, Front};
 use crate::identity;
 use crate::metrics::RouteMetrics;
 use crate::router::Route;
+use crate::strict::Host;
 
 /// How much of a request's target goes into its access line.
 const TARGET_LOGGED: usize = 512;
@@ -29,7 +30,7 @@ struct Inner {
     method: Method,
     version: Version,
     target: Uri,
-    host: Option<HeaderValue>,
+    host: Host,
     route: Option<Arc<Route>>,
     /// 0 until there is a response.
     status: u16,
@@ -63,7 +64,7 @@ impl Exchange {
             method: head.method.clone(),
             version: head.version,
             target: head.uri.clone(),
-            host: head.headers.get(header::HOST).cloned(),
+            host: Host::default(),
             route: None,
             status: 0,
             kind: None,
@@ -96,6 +97,15 @@ impl Exchange {
         self.0.version
     }
 
+    /// Whom the request is for.
+    pub(crate) fn is_for(&mut self, host: Host) {
+        self.0.host = host;
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        &self.0.host
+    }
+
     /// The head is what it says: what follows it on the connection can be trusted to be the next request.
     pub(crate) fn head_is_sound(&mut self) {
         self.0.closes = false;
@@ -115,16 +125,16 @@ impl Exchange {
     }
 
     /// The id in use; a head that was refused gets a new one, since nothing in it is trusted.
-    pub(crate) fn request_id(&self) -> RequestId {
-        self.identity().0
+    pub(crate) fn request_id(&self) -> &RequestId {
+        &self.identity().0
     }
 
     pub(crate) fn trace(&self) -> TraceContext {
         self.identity().1
     }
 
-    fn identity(&self) -> (RequestId, TraceContext) {
-        self.0.identity.clone().expect("established by the chain, or by `failed` before that")
+    fn identity(&self) -> &(RequestId, TraceContext) {
+        self.0.identity.as_ref().expect("established by the chain, or by `failed` before that")
     }
 
     /// Who was to answer, if that is known.
@@ -134,6 +144,11 @@ impl Exchange {
 
     pub(crate) fn routed(&mut self, route: Arc<Route>) {
         self.0.route = Some(route);
+    }
+
+    /// The route that was found.
+    pub(crate) fn route(&self) -> &Route {
+        self.0.route.as_ref().expect("the chain finds one before it goes on")
     }
 
     pub(crate) fn has_whole_body(&mut self, bytes: u64, reservation: Option<Reservation>) {
@@ -224,7 +239,7 @@ impl Inner {
         let Some(access) = &self.conn.front.access else { return };
         let (route, plugin) = names(self.route.as_deref());
         let target = self.target.path_and_query().map_or("", |target| target.as_str());
-        let host = self.host.as_ref().and_then(|host| host.to_str().ok());
+        let host = self.host.authority().and_then(|host| host.to_str().ok());
         let host = host.or_else(|| self.target.authority().map(|authority| authority.as_str()));
         access.ended(&AccessRecord {
             request_id: self.identity.as_ref().map(|(id, _)| id.as_str()),

@@ -13,7 +13,7 @@ use crate::response::{self, ResponseBody};
 /// Answers with `failure` and logs what the client is not told.
 pub(crate) fn deliver(failure: Failure, mut exchange: Exchange) -> Response<ResponseBody> {
     exchange.failed(&failure);
-    let id = exchange.request_id();
+    let id = exchange.request_id().clone();
     let shaped = exchange.target().and_then(|target| target.refuse(&failure, id.as_str()));
     let mut response = shaped.unwrap_or_else(|| problem::response(&failure, id.as_str(), None));
     response.extensions_mut().remove::<Refused>(); // it has been logged

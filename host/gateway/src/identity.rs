@@ -3,37 +3,44 @@
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 
-use http::HeaderName;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName};
 use wharf_call::{RequestId, TRACEPARENT, TraceContext, X_REQUEST_ID};
 
 use crate::exchange::Exchange;
+use crate::fields::Fields;
 
 static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// Takes over the client's id and trace where they have the right form, and makes new ones otherwise. They go
-/// out of the head: who is called gets them checked, from the invocation.
+/// Takes over the client's id and trace where they have the right form, and makes new ones otherwise. `fields` are
+/// those of the head. They go out of it: who is called gets them checked, from the invocation.
 ///
 /// Without a valid `traceparent` a `tracestate` means nothing and is taken out (W3C Trace Context, 3.2).
-pub(crate) fn establish(head: &mut Parts, exchange: &mut Exchange) {
+pub(crate) fn establish(head: &mut Parts, fields: Fields, exchange: &mut Exchange) {
     let headers = &mut head.headers;
-    let id = headers.remove(&X_REQUEST_ID).and_then(|value| RequestId::accept(value.as_bytes()));
+    let id = if fields.have(Fields::REQUEST_ID) {
+        headers.remove(&X_REQUEST_ID).and_then(|value| RequestId::accept(value.as_bytes()))
+    } else {
+        None
+    };
+    let parent = if fields.have(Fields::TRACEPARENT) { take_parent(headers) } else { None };
+    if parent.is_none() && fields.have(Fields::TRACESTATE) {
+        headers.remove(&TRACESTATE);
+    }
     let id = id.unwrap_or_else(new_request_id);
+    let trace = parent.map_or_else(new_trace, |parent| parent.child(random()));
+    exchange.identified(id, trace);
+}
 
+/// Of two parents, neither is one.
+fn take_parent(headers: &mut HeaderMap) -> Option<TraceContext> {
     let mut parents = headers.get_all(&TRACEPARENT).iter();
-    let first = parents.next();
-    let parent = match (first, parents.next()) {
+    let parent = match (parents.next(), parents.next()) {
         (Some(value), None) => TraceContext::parse(value.as_bytes()),
         _ => None,
     };
-    if first.is_some() {
-        headers.remove(&TRACEPARENT);
-    }
-    if parent.is_none() {
-        headers.remove(&TRACESTATE);
-    }
-    let trace = parent.map_or_else(new_trace, |parent| parent.child(random()));
-    exchange.identified(id, trace);
+    headers.remove(&TRACEPARENT);
+    parent
 }
 
 pub(crate) fn new_request_id() -> RequestId {

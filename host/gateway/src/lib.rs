@@ -24,6 +24,7 @@ mod pulse;
 mod chain;
 mod exchange;
 mod failure_response;
+mod fields;
 mod identity;
 mod path;
 mod request_body;

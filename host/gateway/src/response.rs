@@ -12,13 +12,15 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use wharf_call::{Body, Failure, Kind, Refused, X_REQUEST_ID, hop_by_hop};
 
 use crate::exchange::Exchange;
+use crate::fields::Fields;
 use crate::pulse::Watched;
 use crate::{failure_response, metrics};
 
 /// Sends a plugin's response, or a 502 when it is not valid HTTP.
 pub(crate) fn deliver(response: Response<Body>, exchange: Exchange) -> Response<ResponseBody> {
-    match invalid(&response, exchange.method()) {
-        None => deliver_checked(response, exchange),
+    let fields = Fields::among(response.headers().keys());
+    match invalid(&response, fields, exchange.method()) {
+        None => send(response, fields, exchange),
         Some(reason) => {
             let failure = Failure::new(Kind::InvalidResponse, "The plugin's response is not valid HTTP.");
             failure_response::deliver(failure.with_private(reason), exchange)
@@ -27,10 +29,13 @@ pub(crate) fn deliver(response: Response<Body>, exchange: Exchange) -> Response<
 }
 
 /// What makes a response impossible to send.
-fn invalid(response: &Response<Body>, method: &Method) -> Option<String> {
+fn invalid(response: &Response<Body>, fields: Fields, method: &Method) -> Option<String> {
     let status = response.status().as_u16();
     if !(200..600).contains(&status) {
         return Some(format!("status {status} is not within 200 to 599"));
+    }
+    if !fields.have(Fields::CONTENT_LENGTH) {
+        return None;
     }
     let mut lengths = response.headers().get_all(CONTENT_LENGTH).iter();
     let value = lengths.next()?;
@@ -57,7 +62,12 @@ fn parse_length(value: &HeaderValue) -> Option<u64> {
 }
 
 /// Sends a response that is known to be valid.
-pub(crate) fn deliver_checked(response: Response<Body>, mut exchange: Exchange) -> Response<ResponseBody> {
+pub(crate) fn deliver_checked(response: Response<Body>, exchange: Exchange) -> Response<ResponseBody> {
+    let fields = Fields::among(response.headers().keys());
+    send(response, fields, exchange)
+}
+
+fn send(response: Response<Body>, fields: Fields, mut exchange: Exchange) -> Response<ResponseBody> {
     let (mut head, mut body) = response.into_parts();
     exchange.answered(head.status.as_u16());
     let http1 = exchange.version() != Version::HTTP_2;
@@ -79,7 +89,9 @@ pub(crate) fn deliver_checked(response: Response<Body>, mut exchange: Exchange) 
         hop_by_hop::strip(&mut head.headers);
     }
     // hyper writes the date, from a cache that it renews once a second.
-    head.headers.remove(DATE);
+    if fields.have(Fields::DATE) {
+        head.headers.remove(DATE);
+    }
     let mut id = exchange.request_id().header_value();
     // No two are the same. In HPACK's table, where what is sensitive is never put (RFC 7541, section 7.1.3), each would
     // drive out what does come again, and h2 would compare the next one with all that are there.
@@ -98,7 +110,8 @@ pub(crate) fn deliver_checked(response: Response<Body>, mut exchange: Exchange) 
         body = Body::Empty;
     }
     head.version = Version::HTTP_11;
-    let declared = head.headers.get(CONTENT_LENGTH).and_then(parse_length);
+    let declares = fields.have(Fields::CONTENT_LENGTH);
+    let declared = declares.then(|| head.headers.get(CONTENT_LENGTH).and_then(parse_length)).flatten();
     Response::from_parts(head, ResponseBody::new(body, declared, exchange))
 }
 

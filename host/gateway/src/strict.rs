@@ -12,14 +12,15 @@ use wharf_call::{Failure, Kind};
 
 use crate::config::Config;
 use crate::connection::Conn;
+use crate::fields::Fields;
 use crate::head_scan::Flaw;
 use crate::metrics::refusal;
 
 /// What CONNECT and TRACE are answered with: the methods that a route can have.
 const METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
 
-/// The host that a request is for, checked.
-#[derive(Debug)]
+/// The host that a request is for.
+#[derive(Debug, Default)]
 pub(crate) struct Host {
     /// Absent in HTTP/1.0 without a `Host`.
     authority: Option<HeaderValue>,
@@ -27,6 +28,23 @@ pub(crate) struct Host {
 }
 
 impl Host {
+    /// The host of a head that was refused, for the log.
+    pub(crate) fn unchecked(head: &Parts) -> Self {
+        Host { authority: head.headers.get(HOST).cloned(), name_len: 0 }
+    }
+
+    /// Adds the field to a head that does not have it: HTTP/2 says it otherwise.
+    pub(crate) fn name_in(&self, headers: &mut HeaderMap) {
+        if let Some(authority) = &self.authority {
+            headers.insert(HOST, authority.clone());
+        }
+    }
+
+    /// The name with the port, as it was sent.
+    pub(crate) fn authority(&self) -> Option<&HeaderValue> {
+        self.authority.as_ref()
+    }
+
     /// The name without the port, as it was sent; empty when there is none.
     pub(crate) fn name(&self) -> &str {
         let authority = self.authority.as_ref().and_then(|value| value.to_str().ok());
@@ -34,34 +52,33 @@ impl Host {
     }
 }
 
-/// Checks a head, or says what is wrong with it.
-pub(crate) fn check(head: &Parts, conn: &Conn) -> Result<Host, Failure> {
+/// Checks a head, or says what is wrong with it. Also says which fields there are.
+pub(crate) fn check(head: &Parts, conn: &Conn) -> Result<(Host, Fields), Failure> {
     let http1 = head.version != Version::HTTP_2;
     if http1 && let Some(flaw) = conn.next_head_flaw() {
         return Err(framing_flaw(flaw));
     }
-    sizes(head, &conn.front.config)?;
+    let (fields, named) = sizes(head, &conn.front.config)?;
     if matches!(head.method, Method::CONNECT | Method::TRACE) {
         let failure = Failure::new(Kind::MethodNotAllowed, "CONNECT and TRACE are not served.");
         return Err(refusal("method", failure.with_allow(METHODS)));
     }
-    coding(&head.headers)?;
-    length(&head.headers)?;
-    host(head)
+    if fields.have(Fields::TRANSFER_ENCODING) {
+        coding(&head.headers)?;
+    }
+    if fields.have(Fields::CONTENT_LENGTH) {
+        length(&head.headers)?;
+    }
+    Ok((host(head, named)?, fields))
 }
 
-/// Makes the head say what was understood: the normalised target in origin form, and `host` in every version.
-pub(crate) fn make_canonical(head: &mut Parts, host: &Host, path_and_query: &str) {
-    if head.uri.authority().is_some() || head.uri.path_and_query().is_none_or(|sent| sent != path_and_query) {
-        let normal =
-            PathAndQuery::try_from(path_and_query).expect("the path is encoded, the query was parsed");
-        head.uri = Uri::from(normal);
+/// The target that says what was understood, the normalised path in origin form, unless `target` says just that.
+pub(crate) fn canonical(target: &Uri, path_and_query: &str) -> Option<Uri> {
+    if target.authority().is_none() && target.path_and_query().is_some_and(|sent| sent == path_and_query) {
+        return None;
     }
-    if let Some(authority) = &host.authority
-        && !head.headers.contains_key(HOST)
-    {
-        head.headers.insert(HOST, authority.clone());
-    }
+    let normal = PathAndQuery::try_from(path_and_query).expect("the path is encoded, the query was parsed");
+    Some(Uri::from(normal))
 }
 
 fn bad(reason: &'static str, text: &'static str) -> Failure {
@@ -80,7 +97,11 @@ fn framing_flaw(flaw: Flaw) -> Failure {
     }
 }
 
-fn sizes(head: &Parts, config: &Config) -> Result<(), Failure> {
+/// The value of `host`, and how often there is one.
+type Named<'a> = (Option<&'a HeaderValue>, u32);
+
+/// Bounds the head, and says which fields it has, since it passes by all of them.
+fn sizes<'a>(head: &'a Parts, config: &Config) -> Result<(Fields, Named<'a>), Failure> {
     let uri = &head.uri;
     let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
     let target = uri.path_and_query().map_or(0, |path| path.as_str().len());
@@ -95,13 +116,21 @@ fn sizes(head: &Parts, config: &Config) -> Result<(), Failure> {
         return Err(refusal("header_count", Failure::new(Kind::HeadersTooLarge, text)));
     }
     // Each line has `: ` and CRLF; so do HTTP/2's fields here, so that both versions have one limit.
-    let fields = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-    let total = target + head.method.as_str().len() + fields.sum::<usize>();
+    let (mut fields, mut named) = (Fields::default(), (None, 0));
+    let lines = head.headers.iter().map(|(name, value)| {
+        let field = Fields::of(name);
+        fields.add(field);
+        if field == Fields::HOST {
+            named = (Some(value), named.1 + 1);
+        }
+        name.as_str().len() + value.len() + 4
+    });
+    let total = target + head.method.as_str().len() + lines.sum::<usize>();
     if total > config.header_bytes_max {
         let text = format!("The request's head is larger than {} bytes.", config.header_bytes_max);
         return Err(refusal("header_bytes", Failure::new(Kind::HeadersTooLarge, text)));
     }
-    Ok(())
+    Ok((fields, named))
 }
 
 /// `chunked`, once, is the only transfer coding that is understood (RFC 9112, section 6.1).
@@ -138,10 +167,8 @@ fn length(headers: &HeaderMap) -> Result<(), Failure> {
 }
 
 /// Exactly one host, well-formed, and the same wherever it is said (RFC 9112, section 3.2; RFC 9113, 8.3.1).
-fn host(head: &Parts) -> Result<Host, Failure> {
-    let mut hosts = head.headers.get_all(HOST).iter();
-    let field = hosts.next();
-    if hosts.next().is_some() {
+fn host(head: &Parts, (field, times): Named<'_>) -> Result<Host, Failure> {
+    if times > 1 {
         return Err(bad("repeated_host", "The request has more than one Host."));
     }
     if let Some(scheme) = head.uri.scheme_str()
