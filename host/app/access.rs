@@ -3,6 +3,7 @@
 use std::str;
 
 use wharf_call::{AccessLog, AccessRecord};
+use wharf_telemetry::name;
 
 /// Access lines of the process's log.
 pub(crate) struct AccessLines(pub(crate) wharf_telemetry::AccessLog);
@@ -10,27 +11,27 @@ pub(crate) struct AccessLines(pub(crate) wharf_telemetry::AccessLog);
 impl AccessLog for AccessLines {
     fn ended(&self, request: &AccessRecord<'_>) {
         self.0.write(|line| {
-            line.column("method", request.method);
-            line.column("path", request.path);
-            line.number_column("status", request.status.into());
-            line.duration_column("duration_us", request.took);
-            line.column("plugin", request.plugin);
+            line.plain_column(name!("method"), request.method);
+            line.column(name!("path"), request.path);
+            line.number_column(name!("status"), request.status.into());
+            line.duration_column(name!("duration_us"), request.took);
+            line.column(name!("plugin"), request.plugin);
             if let Some(id) = request.request_id {
-                line.field("request_id", id);
+                line.field(name!("request_id"), id);
             }
             if let Some(digits) = request.trace.map(|trace| trace.trace_id_hex()) {
-                line.field("trace_id", str::from_utf8(&digits).unwrap_or_default());
+                line.plain(name!("trace_id"), str::from_utf8(&digits).unwrap_or_default());
             }
-            line.field("client", request.client);
-            line.field("route", request.route);
-            line.field("host", request.host);
+            line.plain(name!("client"), request.client);
+            line.field(name!("route"), request.route);
+            line.field(name!("host"), request.host);
             if let Some(kind) = request.kind {
-                line.field("kind", kind);
+                line.field(name!("kind"), kind);
             }
-            line.number("request_bytes", request.request_bytes);
-            line.number("response_bytes", request.response_bytes);
-            line.field("protocol", request.protocol);
-            line.flag("cut", request.cut);
+            line.number(name!("request_bytes"), request.request_bytes);
+            line.number(name!("response_bytes"), request.response_bytes);
+            line.plain(name!("protocol"), request.protocol);
+            line.flag(name!("cut"), request.cut);
         });
     }
 }

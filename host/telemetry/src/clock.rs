@@ -1,21 +1,40 @@
+use std::cell::RefCell;
 use std::time::Duration;
+
+thread_local! {
+    /// The second of which this thread has written something last, and its text.
+    static SECOND: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+}
 
 /// Writes the time `since` 1970-01-01 (UTC) as RFC 3339 with milliseconds: `2026-11-23T12:00:01.123Z`.
 ///
-/// By hand, because a line is formatted for each request: about 10 ns. Years above 9999 do not fit.
+/// By hand, because a line is formatted for each request. Years above 9999 do not fit.
 pub(crate) fn push_timestamp(out: &mut String, since: Duration) {
-    let seconds = since.as_secs();
+    SECOND.with_borrow_mut(|(second, text)| {
+        if *second != since.as_secs() || text.is_empty() {
+            *second = since.as_secs();
+            *text = to_the_second(*second);
+        }
+        out.push_str(text);
+    });
+    let mut millis = *b"000";
+    put(&mut millis, since.subsec_millis().into());
+    out.extend(millis.map(char::from));
+    out.push('Z');
+}
+
+/// What a time of this second begins with.
+fn to_the_second(seconds: u64) -> String {
     let (year, month, day) = civil_from_days(seconds / 86_400);
     let second = seconds % 86_400;
-    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let mut text = *b"0000-00-00T00:00:00.";
     put(&mut text[0..4], year);
     put(&mut text[5..7], month);
     put(&mut text[8..10], day);
     put(&mut text[11..13], second / 3_600);
     put(&mut text[14..16], second / 60 % 60);
     put(&mut text[17..19], second % 60);
-    put(&mut text[20..23], u64::from(since.subsec_millis()));
-    out.push_str(std::str::from_utf8(&text).unwrap_or_default());
+    text.map(char::from).into_iter().collect()
 }
 
 /// Writes `value` into `digits`, the last digit last.
@@ -60,6 +79,7 @@ mod tests {
         assert_eq!(at(951_782_400, 0), "2000-02-29T00:00:00.000Z");
         assert_eq!(at(951_868_800, 0), "2000-03-01T00:00:00.000Z");
         assert_eq!(at(1_795_435_201, 123), "2026-11-23T12:00:01.123Z");
+        assert_eq!(at(1_795_435_201, 9), "2026-11-23T12:00:01.009Z");
         assert_eq!(at(4_107_542_400, 7), "2100-03-01T00:00:00.007Z");
     }
 

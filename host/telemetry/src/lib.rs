@@ -28,7 +28,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-pub use crate::access::{ACCESS, AccessLine, AccessLog};
+pub use crate::access::{ACCESS, AccessLine, AccessLog, Name};
 use crate::layer::LogLayer;
 use crate::line::Style;
 use crate::metrics::Recorder;

@@ -117,6 +117,8 @@ pub(crate) fn push_json_head(out: &mut String, since_epoch: Duration, level: &st
 #[derive(Clone, Copy)]
 pub(crate) enum Value<'a> {
     Str(&'a str),
+    /// A text that is known to need neither escapes nor quotes.
+    Plain(&'a str),
     Debug(&'a dyn fmt::Debug),
     Number(&'a dyn fmt::Display),
     /// What nearly all numbers are: written without the formatter.
@@ -157,6 +159,10 @@ pub(crate) fn push_json(out: &mut String, value: Value<'_>) {
             out.push('"');
             Ok(())
         }
+        Value::Plain(text) => {
+            push_plain_json(out, text);
+            Ok(())
+        }
         Value::Debug(value) => {
             out.push('"');
             let _ = write!(Escape { out, rule: Rule::Json }, "{value:?}");
@@ -172,9 +178,19 @@ pub(crate) fn push_json(out: &mut String, value: Value<'_>) {
     };
 }
 
+/// Appends a [`Value::Plain`].
+#[inline(always)]
+pub(crate) fn push_plain_json(out: &mut String, text: &str) {
+    debug_assert!(is_plain(text.as_bytes()), "{text:?} needs an escape");
+    out.push('"');
+    out.push_str(text);
+    out.push('"');
+}
+
 fn push_text(out: &mut String, value: Value<'_>) {
     let _ = match value {
         Value::Str(text) => push_quoted(out, b" \"\\=", |out| out.write_str(text)),
+        Value::Plain(text) => out.write_str(text),
         Value::Debug(value) => push_quoted(out, b" \"\\=", |out| write!(out, "{value:?}")),
         Value::Number(number) => write!(out, "{number}"),
         Value::Unsigned(number) => out.write_str(itoa::Buffer::new().format(number)),
@@ -260,7 +276,7 @@ impl Write for Escape<'_> {
 }
 
 /// Whether all of it is visible ASCII or a space, and needs no escape.
-fn is_plain(text: &[u8]) -> bool {
+pub(crate) fn is_plain(text: &[u8]) -> bool {
     // Without a branch for each byte.
     let is_plain = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
     text.iter().fold(true, |plain, byte| plain & is_plain(*byte))
