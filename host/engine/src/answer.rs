@@ -65,28 +65,28 @@ impl<T: Send + 'static> Answer<T> {
 
     /// Gives an answer that is complete.
     pub(crate) fn whole(&self, head: T) {
-        self.give(Ok(head));
+        self.put(Ok(head));
         self.end();
     }
 
     /// Gives an answer of which a part is still to come.
     pub(crate) fn streamed(&self, head: T) {
-        self.give(Ok(head));
+        self.put(Ok(head));
+        self.0.changed.notify_waiters();
     }
 
     /// The call failed: instead of a head or, when the head is out already, in the middle of the body.
     pub(crate) fn fail(&self, failure: Failure) {
         *self.0.cut.lock() = Some(failure.clone());
-        self.give(Err(failure));
+        self.put(Err(failure));
         self.end();
     }
 
-    fn give(&self, answer: Result<T, Failure>) {
+    /// Whoever calls this tells that something has changed.
+    fn put(&self, answer: Result<T, Failure>) {
         let mut head = self.0.head.lock();
         if matches!(*head, Head::Awaited) {
             *head = Head::Given(answer);
-            drop(head);
-            self.0.changed.notify_waiters();
         }
     }
 

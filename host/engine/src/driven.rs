@@ -26,31 +26,30 @@ pub(crate) struct Driven<T> {
     is_running: bool,
     driver: Arc<Driver>,
     answer: Answer<T>,
-    generation: Arc<Generation>,
 }
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<T: Send + 'static> Driven<T> {
     /// `running` runs the guest's side of the call, and gives `answer` a failure when the guest gives nothing.
-    pub(crate) fn new(
-        generation: Arc<Generation>,
-        answer: Answer<T>,
-        running: impl Future<Output = ()> + Send + 'static,
-    ) -> Self {
-        Driven { running: Box::pin(running), is_running: true, driver: Arc::default(), answer, generation }
+    pub(crate) fn new(answer: Answer<T>, running: impl Future<Output = ()> + Send + 'static) -> Self {
+        Driven { running: Box::pin(running), is_running: true, driver: Arc::default(), answer }
+    }
+
+    /// The answer to the call.
+    pub(crate) fn answer(&self) -> &Answer<T> {
+        &self.answer
     }
 
     /// Drives the guest until it has given its answer.
     ///
     /// # Errors
     /// It gave a failure, or none when it was due.
-    pub(crate) async fn answered(&mut self, due: Due) -> Result<T, Failure> {
+    pub(crate) async fn answered(&mut self, due: Due, generation: &Generation) -> Result<T, Failure> {
         // A warm call is over in its first poll: only one that is not pays for a timer.
         if let Poll::Ready(answered) = poll_fn(|cx| Poll::Ready(self.step(cx))).await {
             return answered;
         }
-        let generation = self.generation.clone();
         let rest = poll_fn(|cx| self.step(cx));
         due.keep(&generation.enforcer, rest)
             .await
@@ -84,19 +83,19 @@ impl<T: Send + 'static> Driven<T> {
 
     /// Goes on driving a guest whose answer was given, in a task: until nobody needs more of it, and then for
     /// `limits.wall` at most.
-    pub(crate) fn go_on(self) -> AbortHandle {
-        tokio::spawn(self.drive_on()).abort_handle()
+    pub(crate) fn go_on(self, generation: Arc<Generation>) -> AbortHandle {
+        tokio::spawn(self.drive_on(generation)).abort_handle()
     }
 
-    async fn drive_on(mut self) {
-        let grace = self.generation.plugin.limits.wall;
+    async fn drive_on(mut self, generation: Arc<Generation>) {
+        let grace = generation.plugin.limits.wall;
         tokio::select! {
             () = &mut self.running => {}
             () = async { self.answer.ended().await; sleep(grace).await } => {
-                self.generation.metrics.ended(Kind::Timeout);
+                generation.metrics.ended(Kind::Timeout);
                 tracing::warn!(
-                    plugin = self.generation.plugin.name,
-                    generation = self.generation.number,
+                    plugin = generation.plugin.name,
+                    generation = generation.number,
                     "an instance was dropped: its guest was still busy {} ms after the response had ended",
                     grace.as_millis()
                 );

@@ -35,13 +35,13 @@ pub(crate) async fn call(
     let answer = Answer::new();
     let begun = lease.instance().begin(request, invocation, &answer)?;
     let running = run(lease, counted, begun, answer.clone());
-    let mut driven = Driven::new(generation.clone(), answer.clone(), running);
-    let response = driven.answered(due).await?;
+    let mut driven = Driven::new(answer, running);
+    let response = driven.answered(due, &generation).await?;
 
     let (head, body) = response.into_parts();
     let body = match body {
         Body::Stream(stream) => {
-            let mut body = ResponseBody::new(stream, meter, answer);
+            let mut body = ResponseBody::new(stream, meter, driven.answer().clone());
             poll_fn(|cx| {
                 take_inline(&mut body, &mut driven, cx);
                 Poll::Ready(())
@@ -52,7 +52,7 @@ pub(crate) async fn call(
                 if !ended {
                     body.begin_stream();
                 }
-                let driver = driven.go_on();
+                let driver = driven.go_on(generation);
                 if !ended {
                     body.driven_by(driver);
                 }
@@ -63,7 +63,7 @@ pub(crate) async fn call(
             let bytes = whole.size_hint().lower();
             enforcer.check(LimitKey::ResponseBody, bytes).map_err(Exceeded::into_failure)?;
             if driven.is_running() {
-                driven.go_on();
+                driven.go_on(generation);
             }
             whole
         }

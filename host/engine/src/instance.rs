@@ -176,7 +176,7 @@ impl Instance {
         self.enter(&invocation, answer);
         let Instance { store, exports, body: held, .. } = self;
         let (parts, body) = request.into_parts();
-        let (body, hold) = RequestBody::new(body, store.data().meter.clone());
+        let (body, hold) = RequestBody::new(body, &store.data().meter);
         *held = hold;
         exports
             .world

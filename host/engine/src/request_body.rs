@@ -18,8 +18,8 @@ use crate::epoch::Meter;
 
 pub(crate) struct RequestBody {
     inner: Inner,
-    tally: Tally,
-    meter: Arc<Meter>,
+    /// What counts it and learns of its progress, where there is something to count.
+    billed: Option<(Tally, Arc<Meter>)>,
 }
 
 enum Inner {
@@ -56,9 +56,12 @@ impl RequestBody {
         enforcer.check(LimitKey::RequestBody, body.size_hint().lower()).map_err(Exceeded::into_failure)
     }
 
-    pub(crate) fn new(body: Body, meter: Arc<Meter>) -> (Self, BodyHold) {
+    pub(crate) fn new(body: Body, meter: &Arc<Meter>) -> (Self, BodyHold) {
         let (inner, hold) = match body {
-            Body::Empty => (Inner::Whole(Bytes::new()), BodyHold::default()),
+            Body::Empty => {
+                let empty = RequestBody { inner: Inner::Whole(Bytes::new()), billed: None };
+                return (empty, BodyHold::default());
+            }
             Body::Whole(bytes) => (Inner::Whole(bytes), BodyHold::default()),
             Body::Stream(stream) => {
                 let slot = Arc::new(Mutex::new(Some(stream)));
@@ -67,7 +70,8 @@ impl RequestBody {
             }
         };
         let limit = meter.enforcer().value(LimitKey::RequestBody);
-        (RequestBody { inner, tally: Tally::new(LimitKey::RequestBody, limit), meter }, hold)
+        let billed = Some((Tally::new(LimitKey::RequestBody, limit), meter.clone()));
+        (RequestBody { inner, billed }, hold)
     }
 
     /// All of it, if it is whole; itself again, if it is streamed.
@@ -115,8 +119,9 @@ impl http_body::Body for RequestBody {
             Some(Ok(frame)) => frame,
             end => return Poll::Ready(end),
         };
-        if let Some(data) = frame.data_ref() {
-            let RequestBody { tally, meter, .. } = &mut *self;
+        if let Some(data) = frame.data_ref()
+            && let Some((tally, meter)) = &mut self.billed
+        {
             meter.progress();
             if let Err(exceeded) = tally.add(data.len() as u64, meter.enforcer()) {
                 return Poll::Ready(Some(Err(exceeded.into_failure())));
@@ -171,7 +176,7 @@ mod tests {
         let sender = Arc::new(());
         let sent = Arc::downgrade(&sender);
         let meter = Arc::new(Meter::new(Room::new(0).enforcer(Limits::default())));
-        let (body, hold) = RequestBody::new(Body::stream(Silent(sender)), meter);
+        let (body, hold) = RequestBody::new(Body::stream(Silent(sender)), &meter);
         (body, hold, sent)
     }
 

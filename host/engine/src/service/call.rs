@@ -53,19 +53,19 @@ pub(super) async fn invoke(
     let input = streamed.map(|(stream, ty)| Incoming::new(stream, ty, exports.clone(), meter.clone()));
     let begun = Begun { exports, id, arguments, _held: held, input };
     let running = run(lease, counted, begun, answer.clone());
-    let mut driven = Driven::new(generation.clone(), answer.clone(), running);
-    match driven.answered(due).await? {
+    let mut driven = Driven::new(answer, running);
+    match driven.answered(due, &generation).await? {
         Returned::Value(value, _held) => {
             if driven.is_running() {
-                driven.go_on();
+                driven.go_on(generation);
             }
             Ok(Reply::Value(value))
         }
         Returned::Stream(reader) => {
-            let mut body = ValueBody::new(reader, meter, answer);
+            let mut body = ValueBody::new(reader, meter, driven.answer().clone());
             if driven.is_running() {
                 body.body.begin_stream();
-                body.body.driven_by(driven.go_on());
+                body.body.driven_by(driven.go_on(generation));
             }
             Ok(Reply::Stream(Box::pin(body)))
         }

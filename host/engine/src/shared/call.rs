@@ -106,7 +106,7 @@ async fn attempt(
     let meter = Arc::new(Meter::new(enforcer.clone()));
     let (lost, was_lost) = oneshot::channel();
     let (head, body) = request.into_parts();
-    let (body, hold) = RequestBody::new(body, meter.clone());
+    let (body, hold) = RequestBody::new(body, &meter);
     let job = Job {
         request: Request::from_parts(head, body),
         body: hold,

@@ -45,12 +45,12 @@ pub(crate) async fn open(
     let incoming = Incoming::new(incoming, meter.clone(), heard.clone());
     let asked = Asked { head: request.into_parts().0, invocation, incoming };
     let running = run(lease, counted, asked, answer.clone());
-    let mut driven = Driven::new(generation.clone(), answer.clone(), running);
-    let Opened(reader) = driven.answered(due).await?;
-    let mut body = ItemBody::new(reader, meter, answer);
+    let mut driven = Driven::new(answer, running);
+    let Opened(reader) = driven.answered(due, &generation).await?;
+    let mut body = ItemBody::new(reader, meter, driven.answer().clone());
     if driven.is_running() {
         body.begin_stream();
-        body.driven_by(driven.go_on());
+        body.driven_by(driven.go_on(generation));
     }
     Ok(Box::pin(Outgoing { body, heard }))
 }

@@ -170,8 +170,12 @@ fn lift_head(response: wit::Response, enforcer: &Enforcer) -> Result<(Response<(
         .check(LimitKey::ResponseHeaderCount, response.headers.len() as u64)
         .and_then(|()| enforcer.check(LimitKey::ResponseHeaders, bytes as u64))
         .map_err(Exceeded::into_failure)?;
+    // A look at the length of each name is cheaper than a look-up that mostly finds nothing.
+    let declares_length =
+        response.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(header::CONTENT_LENGTH.as_str()));
     let headers = lift_fields(response.headers).map_err(&invalid)?;
-    if let wit::Body::Whole(body) = &response.body
+    if declares_length
+        && let wit::Body::Whole(body) = &response.body
         && let Some(length) = headers.get(header::CONTENT_LENGTH)
         && length.to_str().ok().and_then(|length| length.parse().ok()) != Some(body.len())
     {

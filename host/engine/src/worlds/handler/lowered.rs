@@ -7,8 +7,9 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::header::HOST;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, request};
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LowerContext};
 use wasmtime::component::{ComponentType, Lower};
 use wharf_bindings::handler_0_1::wharf::plugin::types as wit;
@@ -43,16 +44,14 @@ pub(crate) struct Context {
 impl Request {
     pub(in crate::worlds) fn new(head: request::Parts, body: wit::Body) -> Self {
         let uri = head.uri.into_parts();
-        // The gateway has made sure that there is one such name.
-        let authority = uri
-            .authority
-            .map_or_else(|| Name::Host(head.headers.get(header::HOST).cloned()), Name::Authority);
+        let (headers, host) = fields(head.headers);
         Request {
             method: Text(head.method),
             scheme: Text(uri.scheme),
-            authority: Text(authority),
+            // The gateway has made sure that there is one such name.
+            authority: Text(uri.authority.map_or(Name::Host(host), Name::Authority)),
             path_with_query: Text(uri.path_and_query),
-            headers: fields(head.headers),
+            headers,
             body,
         }
     }
@@ -78,17 +77,22 @@ impl Context {
     }
 }
 
-fn fields(headers: HeaderMap) -> Vec<(Text<HeaderName>, Octets)> {
+/// All fields, and the value of `host`, which is found in passing.
+fn fields(headers: HeaderMap) -> (Vec<(Text<HeaderName>, Octets)>, Option<HeaderValue>) {
     let mut fields = Vec::with_capacity(headers.len());
+    let mut host = None;
     let mut current = None;
     for (name, value) in headers {
         // A repeated field has its name the first time only.
         current = name.or(current);
         if let Some(name) = &current {
+            if *name == HOST {
+                host = Some(value.clone());
+            }
             fields.push((Text(name.clone()), Octets(value)));
         }
     }
-    fields
+    (fields, host)
 }
 
 /// What the client called us.
