@@ -26,6 +26,9 @@ use crate::time_limit::Due;
 use crate::trap::Cause;
 use crate::worlds::{self, Begun, Exports, Loaded, World};
 
+/// From so many bytes of memory on, an instance is large. A guest of the standard library begins with a quarter of it.
+const LARGE_BYTES: u64 = 4 << 20;
+
 pub(crate) struct Instance {
     store: Mourned,
     exports: Loaded,
@@ -131,6 +134,11 @@ impl Instance {
     /// Whether the component has `lifecycle`.
     pub(crate) fn has_hooks(&self) -> bool {
         self.exports.lifecycle.is_some()
+    }
+
+    /// Whether it may take a while to give back the pages of its memory.
+    pub(crate) fn is_large(&self) -> bool {
+        self.store.data().limiter.bytes() >= LARGE_BYTES
     }
 
     /// The name of its plugin.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::runtime::Handle;
 use wharf_call::{Failure, Invocation};
 
 use crate::config::Isolation;
@@ -83,7 +84,8 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(poisoned) = self.placed.take() {
-            drop(poisoned);
+            let (instance, place) = poisoned.clear();
+            bury(instance, Some(place));
             self.generation.metrics.poisoned.increment(1);
         }
         self.generation.pool.end();
@@ -110,7 +112,7 @@ pub(crate) fn stop(
     place: Option<Place<Box<Instance>>>,
 ) {
     if !instance.has_hooks() {
-        drop(instance);
+        bury(instance, place);
         return;
     }
     let generation = generation.clone();
@@ -123,7 +125,23 @@ pub(crate) fn stop(
                 error.describe()
             );
         }
+        bury(instance, place);
+    });
+}
+
+/// Drops an instance and gives up its place, in this order: its memory is to be free for the one that comes next.
+///
+/// A large one is dropped by a thread that may block: the kernel takes a millisecond and more to take its pages back, in
+/// which whoever else this thread serves would wait. Not so one whose place somebody has already, who would have to
+/// find the memory beside it.
+fn bury(instance: Box<Instance>, place: Option<Place<Box<Instance>>>) {
+    let may_take_long = instance.is_large() && place.is_some();
+    let bury = move || {
         drop(instance);
         drop(place);
-    });
+    };
+    match Handle::try_current() {
+        Ok(runtime) if may_take_long => drop(runtime.spawn_blocking(bury)),
+        _ => bury(),
+    }
 }

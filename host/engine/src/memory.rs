@@ -148,6 +148,11 @@ impl MemoryLimiter {
         Ok(MemoryLimiter { enforcer, bytes: 0, reserved, denied: None, _slot: slot })
     }
 
+    /// What all memories and tables have together, whether the guest has written to it or not.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// The last refusal since this was last asked.
     pub(crate) fn take_denied(&mut self) -> Option<Denied> {
         self.denied.take()
