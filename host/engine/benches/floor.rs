@@ -1,7 +1,8 @@
 //! The floor: as little as a host of the handler world can do with hyper and wasmtime.
 //!
 //! An HTTP/1.1 server like the bare one of `wharf-bench`, which calls `handle` of the component that is named first and
-//! reuses its instances. The guest gets what its contract promises it: a request with its authority, and a context with
+//! reuses its instances or, with `fresh` after that name, makes one for each request, from a pool of slots as the host's.
+//! The guest gets what its contract promises it: a request with its authority, and a context with
 //! an id, a trace and a route, though always the same ones. It can be interrupted, by an epoch ticker as the host has one,
 //! because code that cannot be is code that no host may run. Nothing more: no deadline, no bill for computing, no bound
 //! on memory, tables or bodies; a trap ends the connection. There are no routes, no metrics and no log. What the
@@ -28,11 +29,12 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use wasmtime::component::{Component, InstancePre, Linker, ResourceTable};
-use wasmtime::{Config, Engine, Store};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wharf_bindings::handler_0_1::wharf::plugin::types as wit;
 use wharf_bindings::handler_0_1::{HandlerOnly, HandlerOnlyIndices};
-use wharf_bindings::lifecycle_0_1::LifecyclePluginIndices;
+use wharf_bindings::lifecycle_0_1::{LifecyclePlugin, LifecyclePluginIndices};
+use wharf_engine::Residency;
 
 /// The allocator of the host.
 #[global_allocator]
@@ -52,6 +54,7 @@ impl WasiView for State {
 struct Guest {
     store: Store<State>,
     exports: HandlerOnly,
+    hooks: Option<LifecyclePlugin>,
 }
 
 thread_local! {
@@ -64,12 +67,16 @@ struct Host {
     pre: InstancePre<State>,
     exports: HandlerOnlyIndices,
     hooks: Option<LifecyclePluginIndices>,
+    fresh: bool,
 }
 
 impl Host {
-    fn new(component: &str) -> wasmtime::Result<Self> {
+    fn new(component: &str, fresh: bool) -> wasmtime::Result<Self> {
         let mut config = Config::new();
         config.wasm_component_model_async(true).epoch_interruption(true);
+        if fresh {
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(slots()));
+        }
         let engine = Engine::new(&config)?;
         let component = Component::from_file(&engine, component)?;
         let mut linker = Linker::<State>::new(&engine);
@@ -79,7 +86,7 @@ impl Host {
         let pre = linker.instantiate_pre(&component)?;
         let exports = HandlerOnlyIndices::new(&pre)?;
         let hooks = LifecyclePluginIndices::new(&pre).ok();
-        Ok(Host { engine, pre, exports, hooks })
+        Ok(Host { engine, pre, exports, hooks, fresh })
     }
 
     async fn instantiate(&self) -> wasmtime::Result<Guest> {
@@ -88,13 +95,13 @@ impl Host {
         store.epoch_deadline_async_yield_and_update(1);
         let instance = self.pre.instantiate_async(&mut store).await?;
         let exports = self.exports.load(&mut store, &instance)?;
-        if let Some(hooks) = &self.hooks {
-            let hooks = hooks.load(&mut store, &instance)?;
+        let hooks = self.hooks.as_ref().map(|hooks| hooks.load(&mut store, &instance)).transpose()?;
+        if let Some(hooks) = &hooks {
             let started = store
                 .run_concurrent(async |accessor| hooks.wharf_plugin_lifecycle().call_start(accessor).await);
             started.await??.map_err(|failure| wasmtime::Error::msg(failure.message))?;
         }
-        Ok(Guest { store, exports })
+        Ok(Guest { store, exports, hooks })
     }
 
     async fn answer(&self, request: Request<Incoming>) -> wasmtime::Result<Response<Full<Bytes>>> {
@@ -103,19 +110,46 @@ impl Host {
             Some(guest) => guest,
             None => self.instantiate().await?,
         };
-        let Guest { store, exports } = &mut guest;
+        let Guest { store, exports, .. } = &mut guest;
         let (request, context) = lower(request);
         store.set_epoch_deadline(1);
         let called = store.run_concurrent(async |accessor| {
             exports.wharf_plugin_handler().call_handle(accessor, request, context).await
         });
         let returned = called.await??;
-        IDLE.with_borrow_mut(|idle| idle.push(guest));
+        if self.fresh {
+            tokio::spawn(guest.stop());
+        } else {
+            IDLE.with_borrow_mut(|idle| idle.push(guest));
+        }
         match returned {
             Ok(response) => Ok(lift(response)?),
             Err(failure) => Err(wasmtime::Error::msg(failure.message)),
         }
     }
+}
+
+impl Guest {
+    async fn stop(mut self) {
+        if let Some(hooks) = &self.hooks {
+            let stopped = self
+                .store
+                .run_concurrent(async |accessor| hooks.wharf_plugin_lifecycle().call_stop(accessor).await);
+            stopped.await.unwrap().unwrap();
+        }
+    }
+}
+
+/// Slots that keep as much resident as the host's do by default.
+fn slots() -> PoolingAllocationConfig {
+    let kept = Residency::default();
+    let mut slots = PoolingAllocationConfig::new();
+    slots
+        .linear_memory_keep_resident(kept.memory_bytes)
+        .table_keep_resident(kept.table_bytes)
+        .async_stack_keep_resident(kept.stack_bytes)
+        .pagemap_scan(Enabled::Auto);
+    slots
 }
 
 fn lower(request: Request<Incoming>) -> (wit::Request, wit::Context) {
@@ -158,10 +192,12 @@ fn lift(response: wit::Response) -> wasmtime::Result<Response<Full<Bytes>>> {
 #[tokio::main]
 async fn main() -> wasmtime::Result<()> {
     // `cargo bench` runs every benchmark, with `--bench`: this one needs somebody to measure it.
-    let Some(component) = std::env::args().nth(1).filter(|argument| !argument.starts_with('-')) else {
+    let mut arguments = std::env::args().skip(1);
+    let Some(component) = arguments.next().filter(|argument| !argument.starts_with('-')) else {
         return Ok(());
     };
-    let host = Arc::new(Host::new(&component)?);
+    let fresh = arguments.next().is_some_and(|argument| argument == "fresh");
+    let host = Arc::new(Host::new(&component, fresh)?);
     let engine = host.engine.clone();
     thread::spawn(move || {
         loop {

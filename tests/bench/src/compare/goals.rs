@@ -5,8 +5,8 @@ use std::fmt;
 use super::Row;
 use super::report::{Report, Round, Rounds, row};
 use super::sections::{
-    BARE, CROWDED, FLOOR_RAW, FLOOR_SDK, FRESH_SDK, GRAPHQL, GRPC, JSON_RPC, RAW, SDK, SERVE, SERVE_BEST,
-    TONIC, WHARF,
+    BARE, CROWDED, FLOOR_FRESH_RAW, FLOOR_FRESH_SDK, FLOOR_RAW, FLOOR_SDK, FRESH_RAW, FRESH_SDK, GRAPHQL,
+    GRPC, JSON_RPC, RAW, SDK, SERVE, SERVE_BEST, TONIC, WHARF,
 };
 use super::spread::Spread;
 
@@ -79,6 +79,8 @@ fn of(report: &Report) -> Vec<Goal> {
         let figure = "warm handler";
         add(figure, "requests/s, x bare hyper", AtLeast(0.75), rate(hello, SDK, BARE));
         add(figure, "server CPU us/request", AtMost(9.0), cpu_us(hello, SDK));
+        let more = hello.compare(SDK, BARE, |own, bare| own.cpu_us_per_request - bare.cpu_us_per_request);
+        add(figure, "server CPU us/request more than bare hyper", AtMost(12.0), more);
         let over = |own, other| {
             hello.compare(own, other, |own, other| own.cpu_us_per_request / other.cpu_us_per_request)
         };
@@ -87,6 +89,9 @@ fn of(report: &Report) -> Vec<Goal> {
         let figure = "fresh instance per request";
         add(figure, "requests/s, x bare hyper", AtLeast(0.45), rate(hello, FRESH_SDK, BARE));
         add(figure, "server CPU us/request", AtMost(18.0), cpu_us(hello, FRESH_SDK));
+        add(figure, "server CPU, x the floor", AtMost(1.2), over(FRESH_SDK, FLOOR_FRESH_SDK));
+        let figure = "fresh raw instance per request";
+        add(figure, "server CPU, x the floor", AtMost(1.2), over(FRESH_RAW, FLOOR_FRESH_RAW));
     }
     for (wanted, figure, default, best) in
         [(Row::Wasi03, "wasi:http 0.3", 2.0, 1.5), (Row::Wasi02, "wasi:http 0.2", 3.0, 1.2)]

@@ -52,6 +52,8 @@ pub(crate) struct Contender {
 pub(crate) const BARE: &str = "bare hyper";
 pub(crate) const FLOOR_SDK: &str = "floor, handler";
 pub(crate) const FLOOR_RAW: &str = "floor, raw handler";
+pub(crate) const FLOOR_FRESH_SDK: &str = "floor, handler, fresh instance";
+pub(crate) const FLOOR_FRESH_RAW: &str = "floor, raw handler, fresh instance";
 pub(crate) const SDK: &str = "wharf, handler";
 pub(crate) const RAW: &str = "wharf, raw handler";
 pub(crate) const FRESH_SDK: &str = "wharf, handler, fresh instance";
@@ -60,7 +62,7 @@ pub(crate) const WHARF: &str = "wharf";
 pub(crate) const WHARF_FRESH: &str = "wharf, fresh instance";
 pub(crate) const SERVE: &str = "wasmtime serve";
 pub(crate) const SERVE_BEST: &str = "wasmtime serve, best flags";
-pub(crate) const COPY: &str = "wharf, handler that copies";
+const COPY: &str = "wharf, handler that copies";
 const SHARED: &str = "wharf, handler, 32 calls at once";
 const WAITS: &str = "wharf, handler that waits 5 ms";
 const WAITS_SHARED: &str = "wharf, handler that waits 5 ms, 32 calls at once";
@@ -106,15 +108,17 @@ pub(crate) fn of(row: Row, programs: &Programs, options: &Options) -> Result<Sec
     let wharf =
         |name, component, request, more| contender(name, programs.wharf(component, request, more)?, request);
     let echo = |length| Request { path: "/echo", echo: Some(length), json: None };
-    let copy = |length| Request { path: "/echo?copy", echo: Some(length), json: None };
+    let copy = |length| Request { path: "/echo?copy", ..echo(length) };
     Ok(match row {
         Row::Hello => new(
             "hello",
             closed,
             vec![
                 bare(ROOT)?,
-                contender(FLOOR_SDK, programs.floor(KITCHEN)?, HELLO)?,
-                contender(FLOOR_RAW, programs.floor(RAW_HANDLER)?, ROOT)?,
+                contender(FLOOR_SDK, programs.floor(KITCHEN, false)?, HELLO)?,
+                contender(FLOOR_RAW, programs.floor(RAW_HANDLER, false)?, ROOT)?,
+                contender(FLOOR_FRESH_SDK, programs.floor(KITCHEN, true)?, HELLO)?,
+                contender(FLOOR_FRESH_RAW, programs.floor(RAW_HANDLER, true)?, ROOT)?,
                 wharf(SDK, KITCHEN, HELLO, "")?,
                 wharf(RAW, RAW_HANDLER, ROOT, "")?,
                 wharf(FRESH_SDK, KITCHEN, HELLO, FRESH)?,
@@ -138,7 +142,6 @@ pub(crate) fn of(row: Row, programs: &Programs, options: &Options) -> Result<Sec
                 contender(SERVE, programs.serve(WSTD_HTTP, SERVE_FLAGS)?, ROOT)?,
                 contender(SERVE_BEST, programs.serve(WSTD_HTTP, SERVE_FLAGS_BEST)?, ROOT)?,
                 wharf(WHARF, WSTD_HTTP, ROOT, "")?,
-                wharf(WHARF_FRESH, WSTD_HTTP, ROOT, FRESH)?,
             ],
         ),
         Row::Echo64k => new(
@@ -153,11 +156,7 @@ pub(crate) fn of(row: Row, programs: &Programs, options: &Options) -> Result<Sec
         Row::Echo1m => new(
             "bodies of 1 MiB, there and back",
             Load::Closed { connections: 8 },
-            vec![
-                bare(echo(1 << 20))?,
-                wharf(SDK, KITCHEN, echo(1 << 20), "")?,
-                wharf(COPY, KITCHEN, copy(1 << 20), "")?,
-            ],
+            vec![bare(echo(1 << 20))?, wharf(SDK, KITCHEN, echo(1 << 20), "")?],
         ),
         Row::Doors => {
             let door = |name, request| contender(name, programs.service(GREETER_SERVICE)?, request);
@@ -204,8 +203,8 @@ pub(crate) fn of(row: Row, programs: &Programs, options: &Options) -> Result<Sec
             open,
             vec![
                 bare(ROOT)?,
-                contender(FLOOR_SDK, programs.floor(KITCHEN)?, HELLO)?,
-                contender(FLOOR_RAW, programs.floor(RAW_HANDLER)?, ROOT)?,
+                contender(FLOOR_SDK, programs.floor(KITCHEN, false)?, HELLO)?,
+                contender(FLOOR_RAW, programs.floor(RAW_HANDLER, false)?, ROOT)?,
                 wharf(SDK, KITCHEN, HELLO, "")?,
                 wharf(RAW, RAW_HANDLER, ROOT, "")?,
                 wharf(FRESH_SDK, KITCHEN, HELLO, FRESH)?,
@@ -242,9 +241,9 @@ impl Programs {
     }
 
     /// The least that can serve the component.
-    fn floor(&self, component: &str) -> Result<Server> {
+    fn floor(&self, component: &str, fresh: bool) -> Result<Server> {
         let binary = self.floor.as_deref().ok_or("the floor is not built")?;
-        Server::floor(binary, component)
+        Server::floor(binary, component, fresh)
     }
 
     fn serve(&self, component: &str, flags: &[&str]) -> Result<Server> {

@@ -48,10 +48,10 @@ impl Server {
         Server::start(command, Announces::Stdout("listening on http://"), None)
     }
 
-    /// The least that can serve a handler.
-    pub(crate) fn floor(binary: &Path, component: &str) -> Result<Self> {
+    /// The least that can serve a handler: with instances that it reuses, or a fresh one for each request.
+    pub(crate) fn floor(binary: &Path, component: &str, fresh: bool) -> Result<Self> {
         let mut command = Command::new(binary);
-        command.arg(component);
+        command.arg(component).args(fresh.then_some("fresh"));
         Server::start(command, Announces::Stdout("listening on http://"), None)
     }
 
