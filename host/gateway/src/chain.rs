@@ -10,7 +10,6 @@ use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 use wharf_call::{Body, Deadline, Failure, Invocation, Kind, Metadata, UpgradeOffer, hop_by_hop};
 
 use crate::connection::Conn;
@@ -28,12 +27,12 @@ pub(crate) async fn serve(
     conn: Arc<Conn>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let (mut head, body) = request.into_parts();
+    let (head, body) = request.into_parts();
     let mut exchange = Exchange::begin(conn, &head);
-    let outcome = pass(&mut exchange, &mut head, body).await;
+    let outcome = pass(&mut exchange, head, body).await;
     Ok(match outcome {
         Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            upgrade::deliver(response, head.extensions.remove::<OnUpgrade>(), exchange)
+            upgrade::deliver(response, exchange)
         }
         Ok(response) => response::deliver(response, exchange),
         Err(failure) => failure_response::deliver(failure, exchange),
@@ -41,12 +40,12 @@ pub(crate) async fn serve(
 }
 
 /// The chain. Each layer either hands on or ends the request with a [`Failure`].
-async fn pass(exchange: &mut Exchange, head: &mut Parts, body: Incoming) -> Result<Response<Body>, Failure> {
+async fn pass(exchange: &mut Exchange, mut head: Parts, body: Incoming) -> Result<Response<Body>, Failure> {
     // Strict parse: first, because nothing in a head that two servers could read differently may be used.
-    let (host, fields) = match strict::check(head, exchange.conn()) {
+    let (host, fields) = match strict::check(&head, exchange.conn()) {
         Ok(sound) => sound,
         Err(failure) => {
-            exchange.is_for(Host::unchecked(head));
+            exchange.is_for(Host::unchecked(&head));
             return Err(failure);
         }
     };
@@ -54,13 +53,13 @@ async fn pass(exchange: &mut Exchange, head: &mut Parts, body: Incoming) -> Resu
     exchange.head_is_sound();
 
     // An offer to go on in another protocol: looked at before the fields that carry it are gone.
-    let offer = if fields.have(Fields::UPGRADE) { upgrade::offered(head) } else { None };
+    let offer = if fields.have(Fields::UPGRADE) { upgrade::offered(&mut head, exchange) } else { None };
 
     // Hop-by-hop fields: out before anything is added, so that `connection` cannot name what the host adds.
     hop_by_hop::strip(&mut head.headers);
 
     // Request id and trace: next, so that every refusal from here on can be found by the id the client knows.
-    identity::establish(head, fields, exchange);
+    identity::establish(&mut head.headers, fields, exchange);
 
     // Path: normalised once and before routing, so that no two layers can see two different paths.
     let target = std::mem::take(&mut head.uri);
@@ -103,16 +102,14 @@ async fn pass(exchange: &mut Exchange, head: &mut Parts, body: Incoming) -> Resu
 /// Calls the plugin. A panic below becomes a 500 of this request, and of no other.
 async fn call(
     exchange: &Exchange,
-    head: &mut Parts,
+    head: Parts,
     offer: Option<UpgradeOffer>,
     body: Body,
     params: Vec<(Arc<str>, String)>,
 ) -> Result<Response<Body>, Failure> {
-    let mut request = Request::new(body);
-    *request.method_mut() = head.method.clone();
-    *request.uri_mut() = std::mem::take(&mut head.uri);
-    *request.version_mut() = head.version;
-    *request.headers_mut() = std::mem::take(&mut head.headers);
+    let mut request = Request::from_parts(head, body);
+    // What hyper has to say to us it has not to say to the plugin.
+    request.extensions_mut().clear();
     if let Some(offer) = offer {
         request.extensions_mut().insert(offer);
     }

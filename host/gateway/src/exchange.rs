@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::{Method, Uri, Version};
+use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use wharf_call::{AccessRecord, Failure, HttpService, RequestId, Reservation, TraceContext};
@@ -40,6 +41,8 @@ struct Inner {
     response_bytes: u64,
     /// Memory of the request's body; given back when the response has ended.
     reservation: Option<Reservation>,
+    /// The rest of the connection, where the client offers to go on in another protocol.
+    on_upgrade: Option<OnUpgrade>,
     /// Whether the HTTP/1 connection must end with this response.
     closes: bool,
     complete: bool,
@@ -72,6 +75,7 @@ impl Exchange {
             intake: None,
             response_bytes: 0,
             reservation: None,
+            on_upgrade: None,
             closes: true,
             complete: false,
         }))
@@ -118,6 +122,16 @@ impl Exchange {
 
     pub(crate) fn closes(&self) -> bool {
         self.0.closes
+    }
+
+    /// The client offers to go on in another protocol, and this is how.
+    pub(crate) fn may_upgrade(&mut self, on: Option<OnUpgrade>) {
+        self.0.on_upgrade = on;
+    }
+
+    /// The rest of the connection, for the one who has answered 101.
+    pub(crate) fn upgrade(&mut self) -> Option<OnUpgrade> {
+        self.0.on_upgrade.take()
     }
 
     pub(crate) fn identified(&mut self, id: RequestId, trace: TraceContext) {

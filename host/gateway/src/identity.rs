@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 
-use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use wharf_call::{RequestId, TRACEPARENT, TraceContext, X_REQUEST_ID};
 
@@ -16,8 +15,7 @@ static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// those of the head. They go out of it: who is called gets them checked, from the invocation.
 ///
 /// Without a valid `traceparent` a `tracestate` means nothing and is taken out (W3C Trace Context, 3.2).
-pub(crate) fn establish(head: &mut Parts, fields: Fields, exchange: &mut Exchange) {
-    let headers = &mut head.headers;
+pub(crate) fn establish(headers: &mut HeaderMap, fields: Fields, exchange: &mut Exchange) {
     let id = if fields.have(Fields::REQUEST_ID) {
         headers.remove(&X_REQUEST_ID).and_then(|value| RequestId::accept(value.as_bytes()))
     } else {

@@ -28,14 +28,14 @@ pub(crate) struct Handover {
 }
 
 /// What the client offers to go on in. HTTP/2 has no such offer, and HTTP/1.0 must not be believed one.
-pub(crate) fn offered(head: &mut Parts) -> Option<UpgradeOffer> {
+pub(crate) fn offered(head: &mut Parts, exchange: &mut Exchange) -> Option<UpgradeOffer> {
     let offer = head.headers.get(UPGRADE)?;
-    if head.version == Version::HTTP_11 && names_upgrade(&head.headers) {
-        return Some(UpgradeOffer(offer.clone()));
-    }
     // hyper is content with the field alone.
-    head.extensions.remove::<OnUpgrade>();
-    None
+    if head.version != Version::HTTP_11 || !names_upgrade(&head.headers) {
+        return None;
+    }
+    exchange.may_upgrade(head.extensions.remove());
+    Some(UpgradeOffer(offer.clone()))
 }
 
 fn names_upgrade(headers: &HeaderMap) -> bool {
@@ -46,11 +46,8 @@ fn names_upgrade(headers: &HeaderMap) -> bool {
 
 /// Sends a 101, and keeps what comes after it. A 101 that the client did not offer, or that nobody goes on from, is not
 /// valid.
-pub(crate) fn deliver(
-    mut response: Response<Body>,
-    on: Option<OnUpgrade>,
-    mut exchange: Exchange,
-) -> Response<ResponseBody> {
+pub(crate) fn deliver(mut response: Response<Body>, mut exchange: Exchange) -> Response<ResponseBody> {
+    let on = exchange.upgrade();
     let upgrade = response.extensions_mut().remove::<Upgrade>();
     let taken = upgrade.and_then(|upgrade| Some((upgrade.protocol().clone(), upgrade.take()?)));
     let (Some((protocol, run)), Some(on)) = (taken, on) else {
