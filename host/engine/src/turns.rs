@@ -1,7 +1,9 @@
 //! Whose turn it is among the guests that compute for longer than a tick.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::Poll;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -70,6 +72,7 @@ impl Turn {
         // Through the queue, even when the turn came from a guest that gave it up: whoever is woken by a task goes before
         // all others in tokio, and so guests would pass the core on among themselves.
         tokio::task::yield_now().await;
+        behind_what_came().await;
         let mut has = self.has.lock();
         if let Has::Queued(turn) = std::mem::take(&mut *has) {
             *has = Has::Runs(turn);
@@ -90,6 +93,23 @@ impl Turn {
     }
 }
 
+/// Lets go first what the executor has found out meanwhile.
+///
+/// tokio looks for what has come in before it wakes a task that has yielded, but wakes it last, and goes on with whoever was
+/// woken last: a request that came during a tick would wait for one more. A task that wakes itself while it is polled
+/// goes to the end of the queue.
+async fn behind_what_came() {
+    let mut woken = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut woken, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// Leaves the queue, unless the guest computes by then.
 struct GiveUp<'a>(&'a Turn);
 
@@ -104,7 +124,10 @@ impl Drop for GiveUp<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -184,6 +207,52 @@ mod tests {
             assert_eq!(turns.0.available_permits(), 0);
         }
         assert_eq!(turns.0.available_permits(), 1);
+    }
+
+    /// A worker has one guest that computes without end, and a neighbour that answers what comes in: after the tick
+    /// during which it came, not after the next.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn what_comes_in_during_a_tick_goes_before_the_next() {
+        const TICK: Duration = Duration::from_millis(4);
+        const ASKED: usize = 20;
+        let ticks = Arc::new(AtomicUsize::new(0));
+        let counted = ticks.clone();
+        let guest = tokio::spawn(async move {
+            let (turns, turn) = (Turns::of(1), Turn::default());
+            loop {
+                turn.next(&turns).await;
+                counted.fetch_add(1, SeqCst);
+                std::thread::sleep(TICK);
+            }
+        });
+        let (mut client, server) = std::os::unix::net::UnixStream::pair().expect("a pair of sockets");
+        server.set_nonblocking(true).expect("it can");
+        let neighbour = tokio::spawn(async move {
+            let mut server = tokio::net::UnixStream::from_std(server).expect("it is non-blocking");
+            let mut byte = [0];
+            while server.read_exact(&mut byte).await.is_ok() {
+                server.write_all(&byte).await.expect("the client reads");
+            }
+        });
+        let asking = std::thread::spawn(move || {
+            let in_time = |_: &usize| {
+                // In the middle of a tick.
+                let begun = ticks.load(SeqCst);
+                while ticks.load(SeqCst) == begun {
+                    std::thread::yield_now();
+                }
+                let begun = ticks.load(SeqCst);
+                client.write_all(&[0]).expect("the neighbour reads");
+                client.read_exact(&mut [0]).expect("the neighbour answers");
+                ticks.load(SeqCst) <= begun + 1
+            };
+            (0..ASKED).filter(in_time).count()
+        });
+        let in_time = tokio::task::spawn_blocking(|| asking.join().expect("it does not panic"));
+        let in_time = in_time.await.expect("it ends");
+        guest.abort();
+        neighbour.abort();
+        assert!(in_time > ASKED / 2, "{in_time} of {ASKED} were answered before another tick");
     }
 
     #[tokio::test(start_paused = true)]
