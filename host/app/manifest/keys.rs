@@ -131,7 +131,7 @@ pub(super) const KEYS: &[Key] = keys! {
         "core_dump_bytes": Size(MIB, TIB), "\"1GiB\"", "What the core dumps of all plugins may have together; the oldest are removed.";
         "resident_memory": Size(0, 16 * MIB), "\"256KiB\"", "What an ended instance leaves of each linear memory for the next, clean.";
         "resident_table": Size(0, MIB), "\"64KiB\"", "The same of each table.";
-        "resident_stack": Size(0, MIB), "\"64KiB\"", "The same of each stack.";
+        "resident_stack": Size(0, MIB), "\"16KiB\"", "The same of each stack.";
         "pagemap_scan": Flag, "true", "Whether to ask the kernel what has to be cleaned, where it can tell and there is no swap.";
         "cache": Path, "`cache` in `app.data`" e.g. "\".wharf/cache\"", "Where compiled components are kept.";
     }

@@ -50,7 +50,8 @@ pub struct Residency {
     pub memory_bytes: usize,
     /// Of each table, in bytes. Default 64 KiB; 0 to 1 MiB.
     pub table_bytes: usize,
-    /// Of each fibre's stack, in bytes. Default 64 KiB; 0 to 1 MiB.
+    /// Of each fibre's stack, in bytes. Default 16 KiB, which few calls go beyond; 0 to 1 MiB. All of it is overwritten when
+    /// an instance is gone, whether it was used or not.
     pub stack_bytes: usize,
     /// Whether the kernel is asked which pages were written (`PAGEMAP_SCAN`, Linux 6.7), where it can tell and the machine
     /// has no swap: a page that was swapped out would be missed, and shown to the next guest. Default true.
@@ -62,7 +63,7 @@ impl Default for Residency {
         Residency {
             memory_bytes: 256 << 10,
             table_bytes: 64 << 10,
-            stack_bytes: 64 << 10,
+            stack_bytes: 16 << 10,
             pagemap_scan: true,
         }
     }

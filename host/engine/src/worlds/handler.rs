@@ -3,6 +3,7 @@
 pub(super) mod lowered;
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -10,11 +11,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, he
 use http_body::Body as _;
 use tokio::sync::oneshot;
 use wasmtime::component::{
-    Accessor, Destination, FutureConsumer, FutureReader, Source, StreamConsumer, StreamProducer,
-    StreamReader, StreamResult, TypedFunc, TypedFuncCallConcurrent,
+    Accessor, Destination, FutureConsumer, FutureReader, Instance, InstancePre, Source, StreamConsumer,
+    StreamProducer, StreamReader, StreamResult, TypedFunc, TypedFuncCallConcurrent,
 };
 use wasmtime::{AsContextMut, Store, StoreContextMut};
-use wharf_bindings::handler_0_1::HandlerOnly;
+use wharf_bindings::handler_0_1::HandlerOnlyIndices;
 use wharf_bindings::handler_0_1::wharf::plugin::types as wit;
 use wharf_call::{Body, Exceeded, Failure, Invocation, Kind, LimitKey, MemoryUse, Reservation};
 
@@ -40,8 +41,31 @@ pub(crate) type Handle = TypedFunc<Arguments, Returned>;
 /// The queued call of `handle`.
 pub(crate) type Begun = TypedFuncCallConcurrent<State, Arguments, Returned>;
 
-pub(super) fn load(guest: &HandlerOnly, store: &mut Store<State>) -> wasmtime::Result<Handle> {
-    guest.wharf_plugin_handler().func_handle().func().typed(store)
+/// Where the export is in a component.
+pub(super) struct Indices {
+    world: HandlerOnlyIndices,
+    /// Whether the function is known to take and to return what [`Handle`] says.
+    checked: AtomicBool,
+}
+
+impl Indices {
+    pub(super) fn new(pre: &InstancePre<State>) -> wasmtime::Result<Self> {
+        Ok(Indices { world: HandlerOnlyIndices::new(pre)?, checked: AtomicBool::new(false) })
+    }
+
+    /// The export of an instance. Its type is compared once for a component: it has two dozen parts, and a fresh instance for
+    /// each call has no time for that.
+    pub(super) fn load(&self, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<Handle> {
+        let guest = self.world.load(&mut *store, instance)?;
+        let function = *guest.wharf_plugin_handler().func_handle().func();
+        if self.checked.load(Relaxed) {
+            // SAFETY: the same function of another instance of this component had the type, which is the component's.
+            return Ok(unsafe { TypedFunc::new_unchecked(function) });
+        }
+        let handle = function.typed(store)?;
+        self.checked.store(true, Relaxed);
+        Ok(handle)
+    }
 }
 
 pub(super) fn begin(

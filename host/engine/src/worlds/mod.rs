@@ -18,9 +18,7 @@ use std::future::poll_fn;
 use http::Request;
 use wasmtime::component::{Accessor, GuestTaskId, Instance, InstancePre};
 use wasmtime::{Store, StoreContextMut};
-use wharf_bindings::{
-    handler_0_1, lifecycle_0_1, socket_0_1, wasi_http_0_2 as http_0_2, wasi_http_0_3 as http_0_3,
-};
+use wharf_bindings::{lifecycle_0_1, socket_0_1, wasi_http_0_2 as http_0_2, wasi_http_0_3 as http_0_3};
 use wharf_call::Invocation;
 
 use crate::answer::Answer;
@@ -106,7 +104,7 @@ pub(crate) struct Exports {
 }
 
 enum WorldIndices {
-    Handler(handler_0_1::HandlerOnlyIndices),
+    Handler(handler::Indices),
     WasiHttp03(http_0_3::ServiceIndices),
     WasiHttp02(http_0_2::ProxyIndices),
     Socket(socket_0_1::SocketOnlyIndices),
@@ -117,7 +115,7 @@ impl Exports {
     /// Fails when an export has another type than its contract says.
     pub(crate) fn find(kind: WorldKind, lifecycle: bool, pre: &InstancePre<State>) -> wasmtime::Result<Self> {
         let world = match kind {
-            WorldKind::Handler => WorldIndices::Handler(handler_0_1::HandlerOnlyIndices::new(pre)?),
+            WorldKind::Handler => WorldIndices::Handler(handler::Indices::new(pre)?),
             WorldKind::WasiHttp03 => WorldIndices::WasiHttp03(http_0_3::ServiceIndices::new(pre)?),
             WorldKind::WasiHttp02 => WorldIndices::WasiHttp02(http_0_2::ProxyIndices::new(pre)?),
             WorldKind::Socket => WorldIndices::Socket(socket_0_1::SocketOnlyIndices::new(pre)?),
@@ -130,10 +128,7 @@ impl Exports {
     pub(crate) fn load(&self, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<Loaded> {
         Ok(Loaded {
             world: match &self.world {
-                WorldIndices::Handler(indices) => {
-                    let guest = indices.load(&mut *store, instance)?;
-                    World::Handler(handler::load(&guest, store)?)
-                }
+                WorldIndices::Handler(indices) => World::Handler(indices.load(store, instance)?),
                 WorldIndices::WasiHttp03(indices) => World::WasiHttp03(indices.load(&mut *store, instance)?),
                 WorldIndices::WasiHttp02(indices) => World::WasiHttp02(indices.load(&mut *store, instance)?),
                 WorldIndices::Socket(indices) => {
