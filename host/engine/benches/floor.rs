@@ -5,7 +5,7 @@
 //! The guest gets what its contract promises it: a request with its authority, and a context with
 //! an id, a trace and a route, though always the same ones. It can be interrupted, by an epoch ticker as the host has one,
 //! because code that cannot be is code that no host may run. Nothing more: no deadline, no bill for computing, no bound
-//! on memory, tables or bodies; a trap ends the connection. There are no routes, no metrics and no log. What the
+//! on memory, tables or bodies; a stack is left as it was used; a trap ends the connection. There are no routes, no metrics and no log. What the
 //! host costs above this is what all of that costs.
 //!
 //! `wharf-bench` builds it and runs it between the others.
