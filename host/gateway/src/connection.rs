@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -26,6 +26,7 @@ use crate::io::{Io, Sniffed};
 use crate::metrics::GatewayMetrics;
 use crate::pulse::{Due, Pulse};
 use crate::router::Routes;
+use crate::streams::{Requests, Streams};
 use crate::upgrade::{self, Handover};
 
 /// What all connections share.
@@ -179,7 +180,7 @@ fn http1(config: &Config) -> http1::Builder {
     builder
 }
 
-fn http2(config: &Config) -> http2::Builder<TokioExecutor> {
+fn http2(config: &Config) -> http2::Builder<Streams> {
     /// What a peer may send before the plugin has read it: per stream, and for the whole connection.
     const STREAM_WINDOW: u32 = 64 << 10;
     const CONNECTION_WINDOW: u32 = 1 << 20;
@@ -189,7 +190,7 @@ fn http2(config: &Config) -> http2::Builder<TokioExecutor> {
     const PING_INTERVAL: Duration = Duration::from_secs(20);
     const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let mut builder = http2::Builder::new(Streams);
     builder
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW)
@@ -207,6 +208,11 @@ fn http2(config: &Config) -> http2::Builder<TokioExecutor> {
 
 /// A connection of hyper, in either version.
 trait Connection: Future<Output = hyper::Result<()>> {
+    /// Polls it, and the requests that run within it.
+    fn poll_all(self: Pin<&mut Self>, _: &mut Requests, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        self.poll(cx)
+    }
+
     /// Takes no further requests and ends when those in flight have ended.
     fn graceful_shutdown(self: Pin<&mut Self>);
 }
@@ -227,6 +233,14 @@ where
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     E: hyper::rt::bounds::Http2ServerConnExec<S::Future, crate::response::ResponseBody>,
 {
+    fn poll_all(
+        self: Pin<&mut Self>,
+        requests: &mut Requests,
+        cx: &mut Context<'_>,
+    ) -> Poll<hyper::Result<()>> {
+        requests.burst(cx, |cx| self.poll(cx))
+    }
+
     fn graceful_shutdown(self: Pin<&mut Self>) {
         http2::Connection::graceful_shutdown(self);
     }
@@ -235,6 +249,7 @@ where
 /// Drives a connection to its end, with one timer for all of its timeouts.
 async fn drive(connection: impl Connection, conn: &Conn, mut drain: Drain) -> hyper::Result<()> {
     let mut connection = pin!(connection);
+    let mut requests = Requests::new();
     // Whatever the budget of this task: the wait has its waker from the first poll on, and later ones would only ask
     // again what one load can say.
     let seen = drain.clone();
@@ -244,7 +259,7 @@ async fn drive(connection: impl Connection, conn: &Conn, mut drain: Drain) -> hy
     let mut alarm = pin!(Alarm::new());
     std::future::poll_fn(|cx| {
         loop {
-            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            if let Poll::Ready(ended) = connection.as_mut().poll_all(&mut requests, cx) {
                 return Poll::Ready(ended);
             }
             if !drained && (!waits || seen.has_changed().unwrap_or(true)) {

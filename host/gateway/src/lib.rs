@@ -20,6 +20,7 @@ mod connection;
 mod head_scan;
 mod io;
 mod pulse;
+mod streams;
 
 mod chain;
 mod exchange;
