@@ -2,6 +2,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -22,6 +23,8 @@ pub enum Body {
     Empty,
     /// All of it.
     Whole(Bytes),
+    /// All of it, and trailers.
+    Trailed(Bytes, Box<HeaderMap>),
     /// Chunks, to be polled by one reader. Dropping it tells the producer that nobody reads on.
     Stream(StreamBody),
 }
@@ -40,6 +43,24 @@ impl Body {
         let bytes = bytes.into();
         if bytes.is_empty() { Body::Empty } else { Body::Whole(bytes) }
     }
+
+    /// Whether nothing of it is still to be made: what is left is here.
+    pub fn is_whole(&self) -> bool {
+        !matches!(self, Body::Stream(_))
+    }
+
+    /// The same body again.
+    ///
+    /// # Errors
+    /// None for one that is not whole.
+    pub fn try_clone(&self) -> Option<Self> {
+        Some(match self {
+            Body::Empty => Body::Empty,
+            Body::Whole(bytes) => Body::Whole(bytes.clone()),
+            Body::Trailed(bytes, trailers) => Body::Trailed(bytes.clone(), trailers.clone()),
+            Body::Stream(_) => return None,
+        })
+    }
 }
 
 impl std::fmt::Debug for Body {
@@ -47,6 +68,7 @@ impl std::fmt::Debug for Body {
         match self {
             Body::Empty => f.write_str("Empty"),
             Body::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
+            Body::Trailed(bytes, _) => write!(f, "Trailed({} bytes, ..)", bytes.len()),
             Body::Stream(_) => f.write_str("Stream(..)"),
         }
     }
@@ -67,6 +89,14 @@ impl http_body::Body for Body {
                 *self = Body::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
+            Body::Trailed(bytes, _) if !bytes.is_empty() => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
+            }
+            Body::Trailed(_, trailers) => {
+                let trailers = std::mem::take(&mut **trailers);
+                *self = Body::Empty;
+                Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+            }
             Body::Stream(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -74,7 +104,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Body::Empty => true,
-            Body::Whole(_) => false,
+            Body::Whole(_) | Body::Trailed(..) => false,
             Body::Stream(body) => body.is_end_stream(),
         }
     }
@@ -83,6 +113,12 @@ impl http_body::Body for Body {
         match self {
             Body::Empty => SizeHint::with_exact(0),
             Body::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            // Not how long it is exactly: servers make a `content-length` of that, and then clients look for no trailers.
+            Body::Trailed(bytes, _) => {
+                let mut hint = SizeHint::new();
+                hint.set_lower(bytes.len() as u64);
+                hint
+            }
             Body::Stream(body) => body.size_hint(),
         }
     }

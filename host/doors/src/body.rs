@@ -20,8 +20,10 @@ pub async fn collect(
 ) -> Result<(Bytes, Option<Reservation>), Failure> {
     let stream = match body {
         Body::Empty => return Ok((Bytes::new(), None)),
-        Body::Whole(bytes) if bytes.len() as u64 > bytes_max => return Err(too_large(bytes_max)),
-        Body::Whole(bytes) => return Ok((bytes, None)),
+        Body::Whole(bytes) | Body::Trailed(bytes, _) => {
+            let fits = bytes.len() as u64 <= bytes_max;
+            return if fits { Ok((bytes, None)) } else { Err(too_large(bytes_max)) };
+        }
         Body::Stream(stream) => stream,
     };
     let says = http_body::Body::size_hint(&stream).lower();

@@ -63,6 +63,7 @@ impl RequestBody {
                 return (empty, BodyHold::default());
             }
             Body::Whole(bytes) => (Inner::Whole(bytes), BodyHold::default()),
+            Body::Trailed(..) => return RequestBody::new(Body::stream(body), meter),
             Body::Stream(stream) => {
                 let slot = Arc::new(Mutex::new(Some(stream)));
                 let hold = BodyHold(Arc::downgrade(&slot));

@@ -5,10 +5,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::FutureExt;
-use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 use wharf_call::{Body, Failure, Kind, MemoryUse, hop_by_hop};
@@ -65,17 +63,13 @@ async fn collect(mut body: Paced, length: usize) -> Result<Body, Failure> {
             }
             Err(frame) => {
                 let Ok(trailers) = frame.into_trailers() else { continue };
-                return Ok(with_trailers(if rest.is_empty() { first } else { rest.freeze() }, trailers));
+                // HTTP/2 may announce a length and send trailers all the same.
+                let data = if rest.is_empty() { first } else { rest.freeze() };
+                return Ok(Body::Trailed(data, Box::new(trailers)));
             }
         }
     }
     Ok(Body::whole(if rest.is_empty() { first } else { rest.freeze() }))
-}
-
-/// HTTP/2 may announce a length and send trailers all the same; only a stream can carry those.
-fn with_trailers(data: Bytes, trailers: HeaderMap) -> Body {
-    let data = Full::new(data).map_err(|never| match never {});
-    Body::stream(data.with_trailers(async move { Some(Ok(trailers)) }.boxed()))
 }
 
 fn too_large(most: u64) -> Failure {

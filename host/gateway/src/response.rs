@@ -46,7 +46,7 @@ fn invalid(response: &Response<Body>, fields: Fields, method: &Method) -> Option
         return Some(format!("content-length {value:?} is not a number"));
     };
     match response.body() {
-        Body::Whole(bytes) if bytes.len() as u64 != length => {
+        Body::Whole(bytes) | Body::Trailed(bytes, _) if bytes.len() as u64 != length => {
             Some(format!("content-length {length} for a body of {} bytes", bytes.len()))
         }
         Body::Empty if length > 0 && !has_no_body(method, response.status()) => {
@@ -83,7 +83,7 @@ fn send(response: Response<Body>, fields: Fields, mut exchange: Exchange) -> Res
         .then(|| head.headers.remove(UPGRADE))
         .flatten();
 
-    if http1 && matches!(body, Body::Stream(_)) {
+    if http1 && matches!(body, Body::Stream(_) | Body::Trailed(..)) {
         hop_by_hop::strip_but_trailer(&mut head.headers);
     } else {
         hop_by_hop::strip(&mut head.headers);
@@ -148,7 +148,7 @@ impl ResponseBody {
 
     fn new(body: Body, declared: Option<u64>, exchange: Exchange) -> Self {
         let http2 = exchange.version() == Version::HTTP_2;
-        let streamed = matches!(body, Body::Stream(_));
+        let streamed = !body.is_whole();
         let conn = (http2 && streamed).then(|| exchange.shared_conn());
         let mut delivery = Delivery {
             left: if streamed { declared.or(body.size_hint().exact()) } else { None },
@@ -253,9 +253,10 @@ impl Delivery {
         Ok(frame)
     }
 
-    /// hyper does not poll a body that says it is over, so this is the last look at it.
+    /// hyper does not poll a body that says it is over, so this may be the last look at it. Trailers that are here cost nobody
+    /// anything more.
     fn end_if_over(&mut self) {
-        if self.is_over() {
+        if self.is_over() || matches!(&self.body, Body::Trailed(data, _) if data.is_empty()) {
             self.complete();
         }
     }

@@ -74,8 +74,13 @@ pub(crate) fn check(head: &Parts, conn: &Conn) -> Result<(Host, Fields), Failure
 
 /// The target that says what was understood, the normalised path in origin form, unless `target` says just that.
 pub(crate) fn canonical(target: &Uri, path_and_query: &str) -> Option<Uri> {
-    if target.authority().is_none() && target.path_and_query().is_some_and(|sent| sent == path_and_query) {
-        return None;
+    if let Some(sent) = target.path_and_query().filter(|sent| *sent == path_and_query) {
+        target.authority()?;
+        let normal = Uri::from(sent.clone());
+        // An absolute form may have no path, which is told as "/" all the same.
+        if !normal.path().is_empty() {
+            return Some(normal);
+        }
     }
     let normal = PathAndQuery::try_from(path_and_query).expect("the path is encoded, the query was parsed");
     Some(Uri::from(normal))

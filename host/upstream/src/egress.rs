@@ -238,7 +238,7 @@ impl PluginEgress {
             let destination = Destination::of(&head.uri)?;
             self.pool.connector().check_grant(&destination)?;
 
-            let spare = exchange::copy(&body);
+            let spare = body.try_clone();
             let answer = exchange::exchange(&self.pool, &destination, &head, body, options).await;
             let answer = answer.inspect_err(|error| {
                 if error.code() == EgressCode::HttpResponseHeaderSectionSize {

@@ -99,7 +99,7 @@ pub(crate) async fn exchange(
     mut body: Body,
     options: &EgressOptions,
 ) -> Result<Answer, EgressError> {
-    let spare = copy(&body).filter(|_| head.method.is_idempotent());
+    let spare = body.try_clone().filter(|_| head.method.is_idempotent());
     let mut attempts = 0;
     loop {
         attempts += 1;
@@ -120,7 +120,7 @@ pub(crate) async fn exchange(
         let Unanswered { error, unsent } = unanswered;
         let again = match (unsent, &spare) {
             (Some(unsent), _) => Some(unsent),
-            (None, Some(spare)) if error.code() == EgressCode::ConnectionTerminated => copy(spare),
+            (None, Some(spare)) if error.code() == EgressCode::ConnectionTerminated => spare.try_clone(),
             _ => None,
         };
         body = match again {
@@ -184,13 +184,4 @@ fn unanswered(mut error: TrySendError<Request<Upload>>, progress: &Progress) -> 
 
 fn invalid(error: impl std::fmt::Display) -> EgressError {
     EgressError::new(EgressCode::HttpRequestUriInvalid, error.to_string())
-}
-
-/// The same body once more, unless it is a stream.
-pub(crate) fn copy(body: &Body) -> Option<Body> {
-    match body {
-        Body::Empty => Some(Body::Empty),
-        Body::Whole(bytes) => Some(Body::Whole(bytes.clone())),
-        Body::Stream(_) => None,
-    }
 }

@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use wharf_call::egress::Destination;
 use wharf_call::{Body, EgressCode, EgressError};
 
-use crate::exchange::{Head, copy};
+use crate::exchange::Head;
 
 /// Changes `head` to what the response redirects to, and returns the body to send there. `None`, with `head`
 /// as it was, when the response is no redirect that can be followed: no `location`, or a body that is gone.
@@ -30,7 +30,7 @@ pub(crate) fn follow(
     };
     let body = match (becomes_get, spare) {
         (true, _) => Body::Empty,
-        (false, Some(spare)) => copy(spare).unwrap_or_default(),
+        (false, Some(spare)) => spare.try_clone().unwrap_or_default(),
         (false, None) => return Ok(None),
     };
     let Some(location) = headers.get(LOCATION) else { return Ok(None) };

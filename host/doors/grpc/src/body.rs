@@ -1,56 +1,20 @@
-//! Bodies of responses: one message, or many, and the trailers that say how it ended.
+//! The body of a response of many messages, and the trailers that say how it ended.
 
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body::{Frame, SizeHint};
+use http_body::Frame;
 use tokio::time::Sleep;
 use wharf_call::{Failure, Kind, ValueStream};
 
-use crate::door::Exchange;
+use crate::door::{Exchange, Fault};
 use crate::status;
 
 /// Messages that are ready together go out together, up to about so many bytes.
 const CHUNK_BYTES: usize = 16 << 10;
-
-/// One message.
-pub(crate) struct Single {
-    data: Option<Bytes>,
-    trailers: Option<HeaderMap>,
-}
-
-impl Single {
-    pub(crate) fn new(data: Bytes) -> Self {
-        Single { data: Some(data), trailers: Some(status::ok()) }
-    }
-}
-
-impl http_body::Body for Single {
-    type Data = Bytes;
-    type Error = Failure;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        let frame = self.data.take().map(Frame::data);
-        Poll::Ready(frame.or_else(|| self.trailers.take().map(Frame::trailers)).map(Ok))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.trailers.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        // Not how long it is exactly: a client would find a `content-length` among the metadata.
-        let mut hint = SizeHint::new();
-        hint.set_lower(self.data.as_ref().map_or(0, |data| data.len() as u64));
-        hint
-    }
-}
 
 /// A message for each value of a stream. Dropping it drops the stream, which ends the call.
 pub(crate) struct Many {
@@ -58,8 +22,8 @@ pub(crate) struct Many {
     stream: Option<ValueStream>,
     /// When the whole call is due, if the client says so.
     deadline: Option<Pin<Box<Sleep>>>,
-    /// What was wrong with what the client streamed: it explains a call that failed better than the plugin can.
-    input: Arc<OnceLock<Failure>>,
+    /// It explains a call that failed better than the plugin can.
+    input: Fault,
     trailers: Option<HeaderMap>,
 }
 
@@ -68,7 +32,7 @@ impl Many {
         exchange: Arc<Exchange>,
         stream: ValueStream,
         deadline: Option<Pin<Box<Sleep>>>,
-        input: Arc<OnceLock<Failure>>,
+        input: Fault,
     ) -> Self {
         Many { exchange, stream: Some(stream), deadline, input, trailers: None }
     }
@@ -76,7 +40,8 @@ impl Many {
     fn end(&mut self, outcome: Result<(), Failure>) {
         self.stream = None;
         self.deadline = None;
-        let outcome = self.input.get().map_or(outcome, |failure| Err(failure.clone()));
+        let fault = self.input.as_ref().and_then(|input| input.get());
+        let outcome = fault.map_or(outcome, |failure| Err(failure.clone()));
         self.trailers = Some(match outcome {
             Ok(()) => status::ok(),
             Err(failure) => status::fields(&failure, self.exchange.details(&failure)),

@@ -2,16 +2,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Request, Response, StatusCode};
 use prost_types::FileDescriptorProto;
 use wharf_call::{
     Body, BoxFuture, Call, Door, Failure, FunctionId, HttpService, Invocation, Kind, Metadata, Refused,
-    Reply, Schema, Service, Value,
+    Reply, RequestId, Schema, Service, Value,
 };
 use wharf_doors::call;
 
-use crate::body::{Many, Single, deadline_passed};
+use crate::body::{Many, deadline_passed};
 use crate::builtin::Builtin;
 use crate::frame::{self, Frames};
 use crate::merge::{Origin, merge};
@@ -21,7 +22,6 @@ use crate::web::{self, Protocol};
 use crate::{GrpcConfig, compile, decode, encode, input, print};
 
 static GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// The gRPC door: the services of one generation of each plugin behind it.
 pub struct GrpcDoor {
@@ -87,21 +87,26 @@ impl GrpcDoor {
         let request = web::open(request, protocol);
         let path = request.uri().path();
         let response = if let Some(at) = self.paths.get(path) {
-            let request_id = invocation.request_id.clone();
+            let (head, body) = request.into_parts();
+            let (asked, sound) = Asked::of(&head.headers);
+            let config = &self.shared.config;
             let exchange = Arc::new(Exchange {
                 shared: self.shared.clone(),
                 at: *at,
-                request_id: request_id.to_string(),
-                gzip: accepts_gzip(&self.shared.config, request.headers()),
+                request_id: invocation.request_id.clone(),
+                gzip: asked.takes_gzip && config.compress_from_bytes < config.message_out_bytes_max,
             });
-            let mut response = match exchange.run(request, &mut invocation).await {
-                Ok(response) => response,
-                Err(failure) => {
-                    let details = exchange.details(&failure);
-                    status::response(failure, details)
-                }
+            invocation.metadata = Metadata::of(head.headers);
+            let metadata = invocation.metadata.clone();
+            let answered = match sound {
+                Ok(()) => exchange.run(asked, body, invocation).await,
+                Err(failure) => Err(failure),
             };
-            invocation.metadata.write_answer(response.headers_mut());
+            let mut response = answered.unwrap_or_else(|failure| {
+                let details = exchange.details(&failure);
+                status::response(failure, details)
+            });
+            metadata.write_answer(response.headers_mut());
             response
         } else if let Some(response) = self.builtin.call(request).await {
             response
@@ -181,7 +186,7 @@ pub(crate) struct Exchange {
     shared: Arc<Shared>,
     /// The position in [`Plan::methods`].
     at: usize,
-    request_id: String,
+    request_id: RequestId,
     /// Whether the client takes compressed messages.
     gzip: bool,
 }
@@ -208,7 +213,7 @@ impl Exchange {
             let encoded = encode::encode_message(plan, id, error, bytes_max, &mut out);
             encoded.is_ok().then(|| (plan.message(id).name.as_str(), out))
         });
-        Details { request_id: &self.request_id, plugin: Some(self.service().plugin()), error }
+        Details { request_id: self.request_id.as_str(), plugin: Some(self.service().plugin()), error }
     }
 
     /// Appends the message with `value` as the result.
@@ -222,19 +227,16 @@ impl Exchange {
     }
 
     /// The values of `fields` in a message.
-    pub(crate) fn read(&self, fields: &[Field], message: &bytes::Bytes) -> Result<Vec<Value>, Failure> {
+    pub(crate) fn read(&self, fields: &[Field], message: &Bytes) -> Result<Vec<Value>, Failure> {
         Ok(decode::decode(&self.shared.plan, fields, message, self.shared.config.value_bytes_max)?)
     }
 
     async fn run(
         self: &Arc<Self>,
-        request: Request<Body>,
-        invocation: &mut Invocation,
+        Asked { gzip, limit, .. }: Asked,
+        body: Body,
+        mut invocation: Invocation,
     ) -> Result<Response<Body>, Failure> {
-        let (head, body) = request.into_parts();
-        let gzip = sent_gzip(&head.headers)?;
-        let limit = timeout(&head.headers)?;
-        invocation.metadata = Metadata::of(head.headers);
         if let Some(name) = invocation.metadata.not_base64() {
             let text = format!("The metadata {name:?} is not base64, which the value of a name in -bin is.");
             return Err(Failure::new(Kind::BadRequest, text));
@@ -254,14 +256,14 @@ impl Exchange {
         self: &Arc<Self>,
         body: Body,
         gzip: bool,
-        invocation: &Invocation,
+        invocation: Invocation,
         due: Option<Instant>,
     ) -> Result<Response<Body>, Failure> {
         let config = &self.shared.config;
         let method = self.method();
         let mut frames = Frames::new(body, gzip, config.message_in_bytes_max, config.memory.clone());
-        let failed = Arc::new(OnceLock::new());
-        let (args, input) = if method.takes_stream() {
+        let failed: Fault = method.takes_stream().then(Arc::default);
+        let (args, input) = if let Some(failed) = &failed {
             let mut values =
                 if method.params == 0 { vec![Value::NONE] } else { self.first(&mut frames).await? };
             let first = match values.pop() {
@@ -278,15 +280,15 @@ impl Exchange {
         };
         let function = FunctionId { interface: self.origin().interface, function: method.function };
         let called = Call { function, args, input, door: Door::Grpc };
-        let reply = call::invoke(self.service(), called, invocation.clone()).await;
-        if let Some(failure) = failed.get() {
+        let reply = call::invoke(self.service(), called, invocation).await;
+        if let Some(failure) = failed.as_ref().and_then(|failed| failed.get()) {
             return Err(failure.clone());
         }
         let body = match (reply?, method.streams) {
             (Reply::Value(value), false) => {
                 let mut out = Vec::with_capacity(128);
                 self.append(value.as_ref(), &mut out)?;
-                Body::stream(Single::new(out.into()))
+                Body::Trailed(out.into(), Box::new(status::ok()))
             }
             (Reply::Stream(stream), true) => {
                 let deadline = due.map(|due| Box::pin(tokio::time::sleep_until(due.into())));
@@ -320,12 +322,47 @@ impl Exchange {
     }
 }
 
-/// Whether the messages of a request may be compressed.
-fn sent_gzip(headers: &HeaderMap) -> Result<bool, Failure> {
-    match headers.get(&GRPC_ENCODING).map(HeaderValue::as_bytes) {
-        None | Some(b"identity") => Ok(false),
-        Some(b"gzip") => Ok(true),
-        Some(other) => {
+/// What was wrong with what the client streamed, where it streams.
+pub(crate) type Fault = Option<Arc<OnceLock<Failure>>>;
+
+/// What the header fields of a request ask for.
+#[derive(Default)]
+struct Asked {
+    /// Whether its messages may be compressed.
+    gzip: bool,
+    /// Whether those of the response may be.
+    takes_gzip: bool,
+    /// How long the client waits.
+    limit: Option<Duration>,
+}
+
+impl Asked {
+    /// What they ask for, as far as it can be read, and what is wrong with them.
+    fn of(headers: &HeaderMap) -> (Self, Result<(), Failure>) {
+        let (mut asked, mut sound) = (Asked::default(), Ok(()));
+        // One pass: looking each of them up costs more than all fields that a client sends.
+        for (name, value) in headers {
+            let read = match name.as_str() {
+                "grpc-encoding" => sent_gzip(value).map(|gzip| asked.gzip = gzip),
+                "grpc-timeout" => timeout(value).map(|limit| asked.limit = Some(limit)),
+                "grpc-accept-encoding" => {
+                    asked.takes_gzip |= has_gzip(value);
+                    Ok(())
+                }
+                _ => continue,
+            };
+            sound = sound.and(read);
+        }
+        (asked, sound)
+    }
+}
+
+/// Whether messages of this encoding are compressed.
+fn sent_gzip(value: &HeaderValue) -> Result<bool, Failure> {
+    match value.as_bytes() {
+        b"identity" => Ok(false),
+        b"gzip" => Ok(true),
+        other => {
             let shown: String = String::from_utf8_lossy(other).chars().take(40).collect();
             Err(Failure::new(
                 Kind::NotImplemented,
@@ -335,16 +372,12 @@ fn sent_gzip(headers: &HeaderMap) -> Result<bool, Failure> {
     }
 }
 
-fn accepts_gzip(config: &GrpcConfig, headers: &HeaderMap) -> bool {
-    config.compress_from_bytes < config.message_out_bytes_max
-        && headers.get_all(&GRPC_ACCEPT_ENCODING).iter().any(|value| {
-            value.as_bytes().split(|byte| *byte == b',').any(|name| name.trim_ascii() == b"gzip")
-        })
+fn has_gzip(value: &HeaderValue) -> bool {
+    value.as_bytes().split(|byte| *byte == b',').any(|name| name.trim_ascii() == b"gzip")
 }
 
 /// `grpc-timeout`: one to eight digits and a unit.
-fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
-    let Some(value) = headers.get(&GRPC_TIMEOUT) else { return Ok(None) };
+fn timeout(value: &HeaderValue) -> Result<Duration, Failure> {
     let parse = |value: &[u8]| {
         let (unit, digits) = value.split_last()?;
         if !(1..=8).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
@@ -361,13 +394,10 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
             _ => return None,
         })
     };
-    match parse(value.as_bytes()) {
-        Some(limit) => Ok(Some(limit)),
-        None => Err(Failure::new(
-            Kind::BadRequest,
-            "grpc-timeout is not one to eight digits and one of the units H, M, S, m, u, n.",
-        )),
-    }
+    parse(value.as_bytes()).ok_or_else(|| {
+        let said = "grpc-timeout is not one to eight digits and one of the units H, M, S, m, u, n.";
+        Failure::new(Kind::BadRequest, said)
+    })
 }
 
 /// The wrong number of messages (gRPC, `doc/statuscodes.md`: UNIMPLEMENTED).

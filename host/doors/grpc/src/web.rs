@@ -26,15 +26,21 @@ pub(crate) enum Protocol {
 impl Protocol {
     /// By the content type; nothing if it is none of them, or gRPC over a version that has no streams.
     pub(crate) fn of<B>(request: &Request<B>) -> Option<Self> {
-        let value = request.headers().get(CONTENT_TYPE)?.to_str().ok()?.to_ascii_lowercase();
+        const GRPC: &str = "application/grpc";
+        let value = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;
         let media = value.split(';').next().unwrap_or_default().trim();
-        let rest = media.strip_prefix("application/grpc")?;
-        match rest {
-            "" | "+proto" if request.version() >= Version::HTTP_2 => Some(Protocol::Grpc),
-            "-web" | "-web+proto" => Some(Protocol::Web),
-            "-web-text" | "-web-text+proto" => Some(Protocol::WebText),
-            _ => None,
+        let (prefix, rest) = media.split_at_checked(GRPC.len())?;
+        let is = |names: &[&str]| names.iter().any(|name| rest.eq_ignore_ascii_case(name));
+        if !prefix.eq_ignore_ascii_case(GRPC) {
+            return None;
         }
+        if is(&["", "+proto"]) {
+            return (request.version() >= Version::HTTP_2).then_some(Protocol::Grpc);
+        }
+        if is(&["-web", "-web+proto"]) {
+            return Some(Protocol::Web);
+        }
+        is(&["-web-text", "-web-text+proto"]).then_some(Protocol::WebText)
     }
 }
 

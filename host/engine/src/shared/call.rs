@@ -74,11 +74,7 @@ impl Again {
         if !request.method().is_safe() && !invocation.idempotent {
             return None;
         }
-        let body = match request.body() {
-            Body::Empty => Body::Empty,
-            Body::Whole(bytes) => Body::Whole(bytes.clone()),
-            Body::Stream(_) => return None,
-        };
+        let body = request.body().try_clone()?;
         let mut head = Request::new(()).into_parts().0;
         head.method = request.method().clone();
         head.uri = request.uri().clone();

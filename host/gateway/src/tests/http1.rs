@@ -192,23 +192,26 @@ async fn a_plugin_that_does_not_read_stalls_the_client() {
 async fn trailers_pass_in_both_directions() {
     let host = start(
         Config::default(),
-        vec![route("POST", "/", async |request: Request<Body>, _| {
+        vec![route("POST", "/{body}", async |request: Request<Body>, invocation: Invocation| {
             let collected = request.into_body().collect().await?;
             assert_eq!(collected.trailers().unwrap()["x-sum"], "42");
             assert!(!collected.trailers().unwrap().contains_key("content-length"));
-            let mut response = Response::new(fed(vec![data("body"), trailers("x-result", "fine")]));
+            let trailers = trailers("x-result", "fine");
+            let mut response = Response::new(match &*invocation.params[0].1 {
+                "whole" => Body::Trailed("body".into(), Box::new(trailers?.into_trailers().unwrap())),
+                _ => fed(vec![data("body"), trailers]),
+            });
             response.headers_mut().insert("trailer", "x-result".parse().unwrap());
             Ok(response)
         })],
     );
-    let answer = host
-        .exchange(
-            "POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: close, te\r\nTransfer-Encoding: chunked\r\n\r\n\
-             2\r\nhi\r\n0\r\nX-Sum: 42\r\nContent-Length: 7\r\n\r\n",
-        )
-        .await;
-    assert!(answer.contains("trailer: x-result\r\n"), "{answer}");
-    assert!(answer.ends_with("4\r\nbody\r\n0\r\nx-result: fine\r\n\r\n"), "{answer}");
+    for body in ["whole", "stream"] {
+        let head = "Host: a\r\nTE: trailers\r\nConnection: close, te\r\nTransfer-Encoding: chunked";
+        let sent = "2\r\nhi\r\n0\r\nX-Sum: 42\r\nContent-Length: 7";
+        let answer = host.exchange(format!("POST /{body} HTTP/1.1\r\n{head}\r\n\r\n{sent}\r\n\r\n")).await;
+        assert!(answer.contains("trailer: x-result\r\n"), "{answer}");
+        assert!(answer.ends_with("4\r\nbody\r\n0\r\nx-result: fine\r\n\r\n"), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -87,6 +87,27 @@ async fn bodies_stream_and_trailers_pass_in_both_directions() {
 }
 
 #[tokio::test]
+async fn a_whole_body_may_have_trailers() {
+    let host = start(
+        Config::default(),
+        vec![route("POST", "/", async |request: Request<Body>, _| {
+            assert!(matches!(request.body(), Body::Trailed(bytes, _) if bytes == "sum"));
+            Ok(Response::new(request.into_body()))
+        })],
+    );
+    let mut client = connect(&host).await;
+    let trailers = HeaderMap::from_iter([(http::HeaderName::from_static("x-sum"), "3".parse().unwrap())]);
+    let sent = trailers.clone();
+    let body = Full::new(Bytes::from_static(b"sum")).with_trailers(async { Some(Ok(sent)) });
+    let request = Request::post("http://a/").header("content-length", "3");
+    let response = patiently(client.send_request(request.body(body.boxed_unsync()).unwrap())).await.unwrap();
+    assert!(!response.headers().contains_key("content-length"), "a client would look for no trailers");
+    let answer = patiently(response.into_body().collect()).await.unwrap();
+    assert_eq!(answer.trailers(), Some(&trailers));
+    assert_eq!(answer.to_bytes(), "sum");
+}
+
+#[tokio::test]
 async fn a_response_cut_short_is_a_reset_of_its_stream_only() {
     let (sender, receiver) = mpsc::channel(1);
     let receiver = parking_lot::Mutex::new(Some(receiver));
