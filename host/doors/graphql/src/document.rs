@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use async_graphql::parser::parse_query;
 use async_graphql::parser::types::{BaseType, ExecutableDocument, OperationDefinition, Type as AstType};
+use async_graphql::parser::{self, parse_query};
 use async_graphql::{Name, Pos, Positioned};
 use async_graphql_value::Value as Literal;
 use serde_json::{Map, Value as Json};
@@ -58,6 +58,17 @@ impl Document {
     }
 }
 
+/// The error with what the parser says of the text, and without the picture that it draws around that. Where it is,
+/// `locations` says.
+fn without_picture(mut error: parser::Error) -> parser::Error {
+    if let parser::Error::Syntax { message, .. } = &mut error
+        && let Some((_, said)) = message.rsplit_once("= ")
+    {
+        *message = format!("Syntax error: {}.", said.trim().replace('_', " "));
+    }
+    error
+}
+
 impl Core {
     /// A valid document, from the cache or from its text. The errors are those of a request.
     pub(crate) async fn document(&self, text: &str, request_id: &str) -> Result<Arc<Document>, Vec<Json>> {
@@ -74,8 +85,12 @@ impl Core {
         }
         let tokens =
             limits::scan(text, config.tokens_max).map_err(|refusal| refuse(refusal, VALIDATION_FAILED))?;
-        let parsed =
-            parse_query(text).map_err(|error| vec![server_error(&error.into(), PARSE_FAILED, request_id)])?;
+        if tokens == 0 {
+            let text = "The document is empty. It needs an operation, such as \"{ __typename }\".".to_owned();
+            return Err(refuse(Refusal { text, at: None }, PARSE_FAILED));
+        }
+        let parsed = parse_query(text)
+            .map_err(|error| vec![server_error(&without_picture(error).into(), PARSE_FAILED, request_id)])?;
         limits::check(&parsed, config).map_err(|refusal| refuse(refusal, VALIDATION_FAILED))?;
         overlap::check(&parsed).map_err(|refusal| refuse(refusal, VALIDATION_FAILED))?;
         self.check_variable_types(&parsed).map_err(|refusal| refuse(refusal, VALIDATION_FAILED))?;

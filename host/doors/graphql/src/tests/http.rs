@@ -196,6 +196,22 @@ async fn a_field_that_is_repeated_is_called_once_and_merged() {
 }
 
 #[tokio::test]
+async fn what_does_not_parse_is_told_in_a_sentence() {
+    let door = door(&[things()], &[], GraphqlConfig::default()).unwrap();
+    for (query, said) in [
+        ("", "The document is empty. It needs an operation, such as \"{ __typename }\"."),
+        (" # nothing\n", "The document is empty. It needs an operation, such as \"{ __typename }\"."),
+        ("{ hello", "Syntax error: expected selection set, selection, directive, or arguments."),
+    ] {
+        let got = ask(&door, query).await;
+        assert_eq!(
+            (first_error(&got), &got["errors"][0]["extensions"]["code"]),
+            (said, &json!("GRAPHQL_PARSE_FAILED"))
+        );
+    }
+}
+
+#[tokio::test]
 async fn batches_are_taken_up_to_their_limit_in_their_order() {
     let config = GraphqlConfig { batch_max: 2, ..GraphqlConfig::default() };
     let door = door(&[things()], &[], config).unwrap();
