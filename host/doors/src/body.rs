@@ -1,4 +1,4 @@
-//! A request's body for a door that needs all of it.
+//! A request's body for a door that needs all of it, and an answer's.
 
 use std::sync::Arc;
 
@@ -49,6 +49,33 @@ pub async fn collect(
     Ok((collected.freeze(), Some(reservation)))
 }
 
+/// The most bytes of an answer that is not paid for.
+const FREE: usize = 16 << 10;
+
+/// `bytes` as an answer's body, or a part of one, that the host has memory for until it is sent. Small ones are not counted:
+/// what they are made of is.
+///
+/// # Errors
+/// [`Kind::Overloaded`] when there is no memory.
+pub fn pay(bytes: Vec<u8>, memory: &Arc<dyn Memory>) -> Result<Bytes, Failure> {
+    if bytes.len() <= FREE {
+        return Ok(bytes.into());
+    }
+    let paid = memory.reserve(MemoryUse::Bodies, bytes.capacity() as u64).ok_or_else(|| {
+        Failure::new(Kind::Overloaded, "The host has no memory for this answer now.").with_retry_after_s(1)
+    })?;
+    Ok(Bytes::from_owner(Paid(bytes, paid)))
+}
+
+/// Bytes with the memory that they are paid with.
+struct Paid(Vec<u8>, #[expect(dead_code, reason = "given back with the bytes")] Reservation);
+
+impl AsRef<[u8]> for Paid {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// Refuses a body with a content coding: its length would say nothing about what it unfolds to.
 ///
 /// # Errors
@@ -73,4 +100,28 @@ fn too_large(bytes_max: u64) -> Failure {
 
 fn overloaded() -> Failure {
     Failure::new(Kind::Overloaded, "The host has no memory for this body now.").with_retry_after_s(1)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+    use crate::testing::Room;
+
+    #[test]
+    fn an_answer_is_paid_for_until_it_is_sent() {
+        let room = Room::of(100_000);
+        let memory: Arc<dyn Memory> = room.clone();
+        let free = pay(vec![0; FREE], &memory).unwrap();
+        assert_eq!((free.len(), room.left()), (FREE, 100_000));
+        let paid = pay(vec![0; 60_000], &memory).unwrap();
+        assert_eq!((paid.len(), room.left()), (60_000, 40_000));
+        assert_eq!(pay(vec![0; 60_000], &memory).unwrap_err().kind(), Kind::Overloaded);
+        let part = paid.slice(10..20);
+        drop(paid);
+        assert_eq!(room.left(), 40_000, "a part of it is still to be sent");
+        drop(part);
+        assert_eq!(room.left(), 100_000);
+    }
 }

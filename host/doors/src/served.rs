@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use wharf_call::{
-    Call, Door, Failure, Function, FunctionId, Interface, Invocation, Kind, Memory, MemoryUse, Reply,
-    Reservation, Service, Value, ValueStream,
+    Call, Door, Failure, Function, FunctionId, Interface, Invocation, Memory, Reply, Service, Value,
+    ValueStream,
 };
-
-use bytes::Bytes;
 
 use crate::call;
 use crate::json::{Limits, Plan, encode};
@@ -55,31 +53,6 @@ impl DoorConfig {
                 && (interface == has.name || interface == has.full_name())
         };
         target.function().is_query() || self.queries.iter().any(is)
-    }
-
-    /// `json` as a body that the host has memory for. Small ones are not counted: what they are made of is.
-    pub(crate) fn pay(&self, json: Vec<u8>) -> Result<Bytes, Failure> {
-        if json.len() <= FREE {
-            return Ok(json.into());
-        }
-        let paid = self.memory.reserve(MemoryUse::Bodies, json.capacity() as u64);
-        let paid = paid.ok_or_else(|| {
-            Failure::new(Kind::Overloaded, "The host has no memory for this answer now.")
-                .with_retry_after_s(1)
-        })?;
-        Ok(Bytes::from_owner(Paid(json, paid)))
-    }
-}
-
-/// The most bytes of an answer that is not paid for.
-const FREE: usize = 16 << 10;
-
-/// Bytes with the memory that they are paid with.
-struct Paid(Vec<u8>, #[expect(dead_code, reason = "given back with the bytes")] Reservation);
-
-impl AsRef<[u8]> for Paid {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
     }
 }
 

@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream;
@@ -20,7 +21,7 @@ use serde_json::Value as Json;
 use wharf_call::{
     Body, BoxFuture, Failure, HttpService, Invocation, Kind, Memory, Metadata, Refused, Service, problem,
 };
-use wharf_doors::body::collect;
+use wharf_doors::body::{collect, pay};
 use wharf_doors::websocket;
 
 use crate::cache::Cache;
@@ -148,7 +149,7 @@ impl GraphqlDoor {
         }
         body.push(b']');
         let media = if accepts.best == Media::Json { Media::Json } else { Media::Response };
-        Ok(json_response(StatusCode::OK, media, body))
+        Ok(json_response(StatusCode::OK, media, pay(body, &self.core.memory)?))
     }
 
     /// One operation of a batch.
@@ -181,7 +182,10 @@ impl GraphqlDoor {
                 }
                 RootKind::Subscription if accepts.events => {
                     // The response begins before anything is called.
-                    return Ok(events::respond(self.core.clone().subscribe(ready, plain(&invocation))));
+                    return Ok(events::respond(
+                        self.core.clone().subscribe(ready, plain(&invocation)),
+                        &self.core.memory,
+                    ));
                 }
                 RootKind::Subscription => {
                     let text = "A subscription needs `accept: text/event-stream`, or a WebSocket.";
@@ -191,13 +195,13 @@ impl GraphqlDoor {
             },
         };
         if accepts.best == Media::Events {
-            return Ok(events::respond(stream::once(async { outcome }).boxed()));
+            return Ok(events::respond(stream::once(async { outcome }).boxed(), &self.core.memory));
         }
         let status = match (accepts.best, &outcome.data) {
             (Media::Response, None) => StatusCode::BAD_REQUEST,
             _ => StatusCode::OK,
         };
-        Ok(json_response(status, accepts.best, outcome.into_json()))
+        Ok(json_response(status, accepts.best, pay(outcome.into_json(), &self.core.memory)?))
     }
 }
 
@@ -219,7 +223,7 @@ impl HttpService for GraphqlDoor {
     }
 }
 
-fn json_response(status: StatusCode, media: Media, body: Vec<u8>) -> Response<Body> {
+fn json_response(status: StatusCode, media: Media, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Body::whole(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();

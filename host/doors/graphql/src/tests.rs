@@ -18,10 +18,10 @@ use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 use wharf_call::{
     Body, BoxFuture, Call, Case, Deadline, Docs, Failure, Field, Function, HttpService, Interface,
-    Invocation, Metadata, Output, Package, Reply, RequestId, Schema, Service, TraceContext, Type, TypeDef,
-    TypeId, TypeKind, Value,
+    Invocation, Kind, Metadata, Output, Package, Reply, RequestId, Schema, Service, TraceContext, Type,
+    TypeDef, TypeId, TypeKind, Value,
 };
-use wharf_doors::testing::Unbounded;
+use wharf_doors::testing::{Room, Unbounded};
 
 use crate::{GraphqlConfig, GraphqlDoor, LinkSpec};
 

@@ -87,7 +87,10 @@ impl http_body::Body for Many {
             ready!(self.fill(&mut out, cx));
         }
         if !out.is_empty() {
-            return Poll::Ready(Some(Ok(Frame::data(out.into()))));
+            match self.exchange.pay(out) {
+                Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Err(failure) => self.end(Err(failure)),
+            }
         }
         Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
     }

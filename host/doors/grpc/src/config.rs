@@ -18,7 +18,7 @@ pub struct GrpcConfig {
     pub compress_from_bytes: usize,
     /// Whether reflection is served; it is. Without it a client needs the `.proto` files.
     pub reflection: bool,
-    /// Pays for messages of a stream while they are buffered.
+    /// Pays for messages while they are buffered.
     pub memory: Arc<dyn Memory>,
 }
 

@@ -10,6 +10,7 @@ use wharf_call::{
     Body, BoxFuture, Call, Door, Failure, FunctionId, HttpService, Invocation, Kind, Metadata, Refused,
     Reply, RequestId, Schema, Service, Value,
 };
+use wharf_doors::body::pay;
 use wharf_doors::call;
 
 use crate::body::{Many, deadline_passed};
@@ -226,6 +227,11 @@ impl Exchange {
         })
     }
 
+    /// Messages that are paid for until they are sent.
+    pub(crate) fn pay(&self, messages: Vec<u8>) -> Result<Bytes, Failure> {
+        pay(messages, &self.shared.config.memory)
+    }
+
     /// The values of `fields` in a message.
     pub(crate) fn read(&self, fields: &[Field], message: &Bytes) -> Result<Vec<Value>, Failure> {
         Ok(decode::decode(&self.shared.plan, fields, message, self.shared.config.value_bytes_max)?)
@@ -288,7 +294,7 @@ impl Exchange {
             (Reply::Value(value), false) => {
                 let mut out = Vec::with_capacity(128);
                 self.append(value.as_ref(), &mut out)?;
-                Body::Trailed(out.into(), Box::new(status::ok()))
+                Body::Trailed(self.pay(out)?, Box::new(status::ok()))
             }
             (Reply::Stream(stream), true) => {
                 let deadline = due.map(|due| Box::pin(tokio::time::sleep_until(due.into())));

@@ -34,7 +34,7 @@ use wharf_call::{
     Body, BoxFuture, Door, Failure, HttpService, Invocation, Kind, Metadata, Refused, Service, problem,
 };
 
-use crate::body::collect;
+use crate::body::{collect, pay};
 use crate::rest::negotiate;
 use crate::served::DoorConfig;
 use crate::websocket::{self, SocketLimits};
@@ -116,7 +116,7 @@ impl JsonRpcDoor {
         let (json, reservation) = collect(body, config.door.body_bytes_max, &config.door.memory).await?;
         let answer = self.0.over_http(&json, &invocation).await;
         drop((json, reservation));
-        let body = answer.json.map(|json| config.door.pay(json)).transpose()?;
+        let body = answer.json.map(|json| pay(json, &config.door.memory)).transpose()?;
         let mut response = response(body, answer.failure, StatusCode::OK);
         invocation.metadata.write_answer(response.headers_mut());
         Ok(response)

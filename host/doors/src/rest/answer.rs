@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
@@ -11,6 +10,7 @@ use http_body_util::StreamBody;
 use wharf_call::{Body, Failure, Kind, Output, Refused, Reply, Type, ValueStream, problem};
 
 use super::negotiate::EVENTS;
+use crate::body::pay;
 use crate::events::{self, Next};
 use crate::json::encode;
 use crate::served::{DoorConfig, Target};
@@ -36,10 +36,10 @@ pub(super) fn reply(
         (Output::Value(ty), Reply::Value(Some(value))) => {
             let mut json = Vec::with_capacity(256);
             encode(&target.plan, ty, &value, &mut json);
-            (Body::Whole(config.pay(json)?), StatusCode::OK)
+            (Body::Whole(pay(json, &config.memory)?), StatusCode::OK)
         }
         (Output::Stream(ty), Reply::Stream(values)) => {
-            (streamed(target.clone(), ty.clone(), values, media, request_id), StatusCode::OK)
+            (streamed(config, target.clone(), ty.clone(), values, media, request_id), StatusCode::OK)
         }
         _ => {
             let failure = Failure::new(Kind::Internal, "The answer could not be written.");
@@ -80,10 +80,19 @@ enum Rest {
 }
 
 /// A line or an event for each value.
-fn streamed(target: Target, ty: Type, values: ValueStream, media: &'static str, request_id: &str) -> Body {
+fn streamed(
+    config: &DoorConfig,
+    target: Target,
+    ty: Type,
+    values: ValueStream,
+    media: &'static str,
+    request_id: &str,
+) -> Body {
+    let memory = config.memory.clone();
     let request_id: Arc<str> = request_id.into();
     let frames = stream::unfold(Rest::Values(values), move |rest| {
         let (target, ty, request_id) = (target.clone(), ty.clone(), request_id.clone());
+        let memory = memory.clone();
         async move {
             let mut values = match rest {
                 Rest::Values(values) => values,
@@ -125,7 +134,7 @@ fn streamed(target: Target, ty: Type, values: ValueStream, media: &'static str, 
                 }
                 Next::End => return None,
             };
-            Some((Ok(Frame::data(Bytes::from(out))), rest))
+            Some((pay(out, &memory).map(Frame::data), rest))
         }
     });
     Body::stream(StreamBody::new(frames))

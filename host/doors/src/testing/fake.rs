@@ -1,6 +1,7 @@
 //! A plugin that is a closure, and the host around it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use wharf_call::ports::Account;
 use wharf_call::{
@@ -77,4 +78,37 @@ impl Account for Unbounded {
     }
 
     fn give_back(&self, _: u64) {}
+}
+
+/// Memory of so many bytes.
+pub struct Room(Arc<Left>);
+
+impl Room {
+    /// Room for `bytes`.
+    pub fn of(bytes: u64) -> Arc<Self> {
+        Arc::new(Room(Arc::new(Left(AtomicU64::new(bytes)))))
+    }
+
+    /// How many bytes nobody has.
+    pub fn left(&self) -> u64 {
+        self.0.0.load(Relaxed)
+    }
+}
+
+impl Memory for Room {
+    fn reserve(&self, _: MemoryUse, bytes: u64) -> Option<Reservation> {
+        Reservation::new(self.0.clone(), bytes)
+    }
+}
+
+struct Left(AtomicU64);
+
+impl Account for Left {
+    fn take(&self, bytes: u64) -> bool {
+        self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(bytes)).is_ok()
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Relaxed);
+    }
 }

@@ -3,5 +3,5 @@
 mod fake;
 mod random;
 
-pub use fake::{Unbounded, fake, invocation};
+pub use fake::{Room, Unbounded, fake, invocation};
 pub use random::{DEPTH, Random, schema, ty, value};

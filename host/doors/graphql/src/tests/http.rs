@@ -212,6 +212,41 @@ async fn what_does_not_parse_is_told_in_a_sentence() {
 }
 
 #[tokio::test]
+async fn an_answer_that_there_is_no_memory_for_is_not_sent() {
+    let room = Room::of(150_000);
+    let services: [Arc<dyn Service>; 1] = [things()];
+    let config = GraphqlConfig { batch_max: 1, ..GraphqlConfig::default() };
+    let door = GraphqlDoor::new(&services, &[], config, room.clone()).unwrap();
+    let query = json!({ "query": "query($name: String) { hello(name: $name) }", "variables": { "name": "x".repeat(60_000) } });
+    for (body, accept) in [
+        (query.to_string(), "application/json"),
+        (format!("[{query}]"), "application/json"),
+        (query.to_string(), "text/event-stream"),
+    ] {
+        let ask = || {
+            let fields = [("content-type", "application/json"), ("accept", accept)];
+            send(&door, request(Method::POST, "/graphql", &fields, &body))
+        };
+        let mut first = ask().await.into_body();
+        let part = first.frame().await.unwrap().unwrap();
+        assert!(room.left() < 90_000, "it is paid for while it is here: {part:?}");
+        let second = ask().await;
+        let status = second.status();
+        match second.into_body().collect().await {
+            Ok(body) => {
+                let told: Json = serde_json::from_slice(&body.to_bytes()).unwrap();
+                assert_eq!(first_error(&told), "The host has no memory for this answer now.");
+                assert_eq!(status, 503);
+            }
+            // A response that has begun is cut.
+            Err(failure) => assert_eq!((failure.kind(), accept), (Kind::Overloaded, "text/event-stream")),
+        }
+        drop((part, first));
+        assert_eq!(room.left(), 150_000);
+    }
+}
+
+#[tokio::test]
 async fn batches_are_taken_up_to_their_limit_in_their_order() {
     let config = GraphqlConfig { batch_max: 2, ..GraphqlConfig::default() };
     let door = door(&[things()], &[], config).unwrap();

@@ -11,7 +11,7 @@ use wharf_call::{
     Body, BoxFuture, Call, Failure, HttpService, Invocation, Kind, Output, Refused, Reply, Schema, Service,
     Type, Value,
 };
-use wharf_doors::testing::Unbounded;
+use wharf_doors::testing::{Room, Unbounded};
 
 use super::plugin::{Demo, door, invocation};
 use super::wire::{Nothing, Number, text};
@@ -160,6 +160,33 @@ async fn an_answer_beyond_the_limit_is_not_sent() {
     let answered = names(20).call(who("Zulu"), invocation()).await.unwrap();
     assert_eq!(answered.headers()["grpc-status"], "8");
     assert!(answered.headers()["grpc-message"].to_str().unwrap().contains("larger than 20 bytes"));
+}
+
+#[tokio::test]
+async fn an_answer_that_there_is_no_memory_for_is_not_sent() {
+    let room = Room::of(30_000);
+    let services: [Arc<dyn Service>; 1] = [Arc::new(Demo::new())];
+    let door = GrpcDoor::new(&services, GrpcConfig::new(room.clone())).unwrap();
+    let ask = |method| {
+        door.call(request("application/grpc-web", method, framed(text(&"x".repeat(20_000)))), invocation())
+    };
+    let no_memory = "grpc-message:The host has no memory for this answer now.";
+
+    let first = ask("Echo").await.unwrap();
+    assert!(room.left() < 10_000, "it is paid for while it is here");
+    let second = ask("Echo").await.unwrap();
+    assert_eq!(second.headers()["grpc-status"], "14");
+    assert!(no_memory.ends_with(second.headers()["grpc-message"].to_str().unwrap()));
+    // A stream has begun by then.
+    let stream = ask("Chat").await.unwrap().into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&stream).contains(no_memory), "{stream:?}");
+
+    drop(first);
+    assert_eq!(room.left(), 30_000);
+    for method in ["Echo", "Chat"] {
+        let body = ask(method).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+        assert!(body.starts_with(&framed(text(&"x".repeat(20_000)))), "{method}");
+    }
 }
 
 #[test]
