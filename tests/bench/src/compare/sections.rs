@@ -6,8 +6,8 @@ use wharf_harness::components::{GREETER_SERVICE, KITCHEN, RAW_HANDLER, WASIP3_HT
 
 use super::{Options, Programs, Row};
 use crate::Result;
-use crate::load::Request;
 use crate::load::idle::Held;
+use crate::load::{GRAPHQL_HELLO, GRPC_HELLO, JSON_RPC_HELLO, Request};
 use crate::server::{Server, Wharf};
 
 /// Contenders that are measured in turn, with one load.
@@ -166,28 +166,19 @@ pub(crate) fn of(row: Row, programs: &Programs, options: &Options) -> Result<Sec
                 vec![
                     bare(ROOT)?,
                     door(REST, Request::json("/rpc/test:greeter@1/greetings/hello", "{}"))?,
-                    door(
-                        JSON_RPC,
-                        Request::json(
-                            "/jsonrpc",
-                            r#"{"jsonrpc":"2.0","id":1,"method":"greetings.hello","params":{}}"#,
-                        ),
-                    )?,
-                    door(GRAPHQL, Request::json("/graphql", r#"{"query":"{ hello }"}"#))?,
+                    door(JSON_RPC, JSON_RPC_HELLO)?,
+                    door(GRAPHQL, GRAPHQL_HELLO)?,
                 ],
             )
         }
-        Row::Grpc => {
-            let hello = Request::get("/test.greeter.v1.Greetings/Hello");
-            new(
-                "a function through gRPC",
-                Load::Grpc { connections: 4, streams: 8 },
-                vec![
-                    contender(TONIC, Server::tonic()?, hello)?,
-                    contender(GRPC, programs.service(GREETER_SERVICE)?, hello)?,
-                ],
-            )
-        }
+        Row::Grpc => new(
+            "a function through gRPC",
+            Load::Grpc { connections: 4, streams: 8 },
+            vec![
+                contender(TONIC, Server::tonic()?, GRPC_HELLO)?,
+                contender(GRPC, programs.service(GREETER_SERVICE)?, GRPC_HELLO)?,
+            ],
+        ),
         Row::Concurrency => new(
             "calls at once in one instance",
             Load::Closed { connections: 128 },

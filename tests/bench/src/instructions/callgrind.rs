@@ -124,12 +124,13 @@ fn hide_auxv() -> io::Result<()> {
 pub(crate) struct Counts([u64; PARTS.len()]);
 
 /// What a function can belong to.
-pub(crate) const PARTS: [&str; 9] = [
+pub(crate) const PARTS: [&str; 10] = [
     "guest",
     "wasmtime",
     "engine",
     "gateway",
-    "hyper and http",
+    "doors",
+    "hyper, h2 and http",
     "tokio",
     "allocator",
     "bytes copied",
@@ -190,12 +191,13 @@ fn part_of(function: &str) -> usize {
         crate_name if crate_name.starts_with("wasmtime") => 1,
         "wharf_engine" | "wharf_bindings" | "wharf_call" | "wharf_budget" => 2,
         "wharf_gateway" | "wharf_telemetry" => 3,
-        "hyper" | "hyper_util" | "http" | "http_body" | "http_body_util" | "httparse" => 4,
-        "tokio" | "mio" => 5,
-        name if name.starts_with("mi_") || name.starts_with("_mi_") => 6,
+        "wharf_doors" | "wharf_graphql" | "wharf_grpc" => 4,
+        "h2" | "hyper" | "hyper_util" | "http" | "http_body" | "http_body_util" | "httparse" => 5,
+        "tokio" | "mio" => 6,
+        name if name.starts_with("mi_") || name.starts_with("_mi_") => 7,
         // A copy or fill of some size is one `rep` instruction, which callgrind counts once for each byte.
-        name if name.starts_with("__mem") => 7,
-        _ => 8,
+        name if name.starts_with("__mem") => 8,
+        _ => 9,
     }
 }
 
@@ -212,7 +214,9 @@ mod tests {
             ("<wasmtime_internal_fiber::unix::Fiber as core::ops::Drop>::drop", "wasmtime"),
             ("<&mut wharf_engine::lease::Lease as core::fmt::Debug>::fmt", "engine"),
             ("wharf_gateway::chain::run::{{closure}}", "gateway"),
-            ("httparse::Request::parse", "hyper and http"),
+            ("wharf_graphql::door::json_response", "doors"),
+            ("httparse::Request::parse", "hyper, h2 and http"),
+            ("h2::proto::connection::Connection<T,P,B>::poll", "hyper, h2 and http"),
             ("tokio::runtime::park::Inner::park", "tokio"),
             ("core::ptr::drop_in_place<wharf_engine::Plugin>", "others"),
             ("mi_theap_malloc_aligned", "allocator"),
@@ -228,6 +232,6 @@ mod tests {
                        fn=(2)\n0 40\n\nfn=(1)\n+3 2\ntotals: 47\n";
         let counts = Counts::read(profile);
         assert_eq!(counts.total(), 47);
-        assert_eq!(counts.per(2).parts(), [0, 0, 0, 0, 20, 4, 0, 0, 0]);
+        assert_eq!(counts.per(2).parts(), [0, 0, 0, 0, 0, 20, 4, 0, 0, 0]);
     }
 }

@@ -14,13 +14,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use tokio::runtime::{self, Runtime};
 use wharf_harness::TempDir;
-use wharf_harness::components::{KITCHEN, RAW_HANDLER, WASIP3_HTTP, WSTD_HTTP};
+use wharf_harness::components::{GREETER_SERVICE, KITCHEN, RAW_HANDLER, WASIP3_HTTP, WSTD_HTTP};
 
 use self::callgrind::{Callgrind, Counts, PARTS};
-use crate::load::Request;
 use crate::load::answer::Answer;
-use crate::server::{bare, write_manifest};
+use crate::load::grpc::Caller;
+use crate::load::{GRAPHQL_HELLO, GRPC_HELLO, JSON_RPC_HELLO, Request};
+use crate::server::{bare, tonic, write_manifest};
 use crate::{Result, programs, readme};
 
 /// What to do with the result.
@@ -43,15 +45,23 @@ struct Case {
     name: &'static str,
     request: Request,
     status: &'static str,
+    grpc: bool,
 }
 
 const fn case(name: &'static str, request: Request) -> Case {
-    Case { name, request, status: "200" }
+    Case { name, request, status: "200", grpc: false }
+}
+
+const fn grpc(name: &'static str) -> Case {
+    Case { grpc: true, ..case(name, GRPC_HELLO) }
 }
 
 const ROOT: Request = Request::get("/");
 
 const BARE: Case = case("bare hyper", ROOT);
+
+/// A method of tonic.
+const TONIC: Case = grpc("bare tonic");
 
 /// hyper and wasmtime with the raw handler, and nothing else.
 const FLOOR: Case = case("the floor, raw handler", ROOT);
@@ -63,7 +73,7 @@ struct Asked {
     cases: &'static [Case],
 }
 
-const ASKED: [Asked; 5] = [
+const ASKED: [Asked; 6] = [
     Asked {
         component: KITCHEN,
         more: "",
@@ -74,7 +84,7 @@ const ASKED: [Asked; 5] = [
                 "handler, 64 KiB there and back",
                 Request { path: "/echo", echo: Some(64 << 10), json: None },
             ),
-            Case { name: "no route: a 404 of the gateway", request: Request::get("/nowhere"), status: "404" },
+            Case { status: "404", ..case("no route: a 404 of the gateway", Request::get("/nowhere")) },
         ],
     },
     Asked { component: RAW_HANDLER, more: "", cases: &[case("raw handler", ROOT)] },
@@ -85,6 +95,15 @@ const ASKED: [Asked; 5] = [
     },
     Asked { component: WASIP3_HTTP, more: "", cases: &[case("wasi:http 0.3", ROOT)] },
     Asked { component: WSTD_HTTP, more: "", cases: &[case("wasi:http 0.2", ROOT)] },
+    Asked {
+        component: GREETER_SERVICE,
+        more: "",
+        cases: &[
+            case("a function by JSON-RPC", JSON_RPC_HELLO),
+            case("a function by GraphQL", GRAPHQL_HELLO),
+            grpc("a function by gRPC"),
+        ],
+    },
 ];
 
 /// As many as there is address space for beside valgrind if memories are reserved whole, as they are where the host is
@@ -103,6 +122,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let cache = TempDir::new();
     let mut bare = Callgrind::start(&std::env::current_exe()?, &[bare::SUBCOMMAND.as_ref()])?;
     let mut counted = vec![(BARE.name, one(&mut bare, &BARE)?)];
+    drop(bare);
+    let mut bare = Callgrind::start(&std::env::current_exe()?, &[tonic::SUBCOMMAND.as_ref()])?;
+    counted.push((TONIC.name, one(&mut bare, &TONIC)?));
     drop(bare);
     let mut floor = Callgrind::start(&programs::floor()?, &[RAW_HANDLER.as_ref()])?;
     counted.push((FLOOR.name, one(&mut floor, &FLOOR)?));
@@ -151,7 +173,9 @@ fn manifest(asked: &Asked) -> String {
     let limits = "limits.cpu = \"1m\"\nlimits.wall = \"5m\"\n";
     let routes =
         ["/", "/hello", "/echo"].map(|path| format!("[[route]]\npath = {path:?}\nplugin = \"it\"\n"));
-    format!("{ENGINE}\n[plugin.it]\ncomponent = {component:?}\n{limits}{more}\n{}", routes.concat())
+    // A service has its routes from the doors.
+    let routes = if *component == GREETER_SERVICE { String::new() } else { routes.concat() };
+    format!("{ENGINE}\n[plugin.it]\ncomponent = {component:?}\n{limits}{more}\n{routes}")
 }
 
 /// The instructions of one request, by what they belong to.
@@ -163,31 +187,44 @@ fn one(host: &mut Callgrind, case: &Case) -> Result<Counts> {
     Ok(host.dump()?.per(u64::from(REQUESTS)))
 }
 
-struct Client {
-    stream: TcpStream,
-    message: Vec<u8>,
-    status: &'static str,
+/// One connection.
+enum Client {
+    Http1 { stream: TcpStream, message: Vec<u8>, status: &'static str },
+    Grpc { runtime: Runtime, caller: Caller },
 }
+
+/// Of the same length for every run, which the digits of a port are not.
+const HOST: &str = "wharf.test";
 
 impl Client {
     fn connect(addr: SocketAddr, case: &Case) -> Result<Self> {
+        if case.grpc {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+            let method = format!("http://{HOST}{}", case.request.path);
+            let caller = runtime.block_on(Caller::connect(addr, &method))?;
+            return Ok(Client::Grpc { runtime, caller });
+        }
         let stream = TcpStream::connect(addr)?;
         stream.set_nodelay(true)?;
         let message = case.request.message(addr).bytes;
-        // The same length for every run, which the digits of a port are not.
         let from = format!("host: {addr}");
         let at =
             message.windows(from.len()).position(|window| window == from.as_bytes()).ok_or("has a host")?;
-        let named = [&message[..at], b"host: wharf.test", &message[at + from.len()..]].concat();
-        Ok(Client { stream, message: named, status: case.status })
+        let host = format!("host: {HOST}");
+        let message = [&message[..at], host.as_bytes(), &message[at + from.len()..]].concat();
+        Ok(Client::Http1 { stream, message, status: case.status })
     }
 
     fn ask(&mut self) -> Result<()> {
-        self.stream.write_all(&self.message)?;
+        let (stream, message, status) = match self {
+            Client::Http1 { stream, message, status } => (stream, message, status),
+            Client::Grpc { runtime, caller } => return Ok(runtime.block_on(caller.call())?),
+        };
+        stream.write_all(message)?;
         let mut buffer = vec![0; 256 << 10];
-        let mut answer = Answer::of_status(self.status);
+        let mut answer = Answer::of_status(status);
         loop {
-            let count = self.stream.read(&mut buffer)?;
+            let count = stream.read(&mut buffer)?;
             if count == 0 {
                 return Err("the connection ended within an answer".into());
             }

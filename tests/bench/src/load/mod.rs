@@ -57,6 +57,13 @@ impl Request {
     }
 }
 
+/// `hello` of `greeter-service` through the doors. They all answer with the same text.
+pub(crate) const JSON_RPC_HELLO: Request =
+    Request::json("/jsonrpc", r#"{"jsonrpc":"2.0","id":1,"method":"greetings.hello","params":{}}"#);
+pub(crate) const GRAPHQL_HELLO: Request = Request::json("/graphql", r#"{"query":"{ hello }"}"#);
+/// The path is all of it.
+pub(crate) const GRPC_HELLO: Request = Request::get("/test.greeter.v1.Greetings/Hello");
+
 /// A request as it is sent.
 pub(crate) struct Message {
     pub(crate) bytes: Vec<u8>,
