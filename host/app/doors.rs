@@ -62,12 +62,16 @@ pub(crate) fn rest_config(manifest: &Manifest, memory: &Arc<dyn Memory>) -> Door
 }
 
 /// The way to a plugin that opens sockets, for the routes that lead to it.
-pub(crate) fn socket_door(manifest: &Manifest, plugin: Arc<dyn SocketService>) -> Arc<dyn HttpService> {
+pub(crate) fn socket_door(
+    manifest: &Manifest,
+    plugin: Arc<dyn SocketService>,
+    memory: &Arc<dyn Memory>,
+) -> Arc<dyn HttpService> {
     let limits = SocketLimits {
         message_bytes_max: manifest.doors.message_bytes_max as usize,
         ..SocketLimits::default()
     };
-    Arc::new(SocketDoor::new(plugin, limits))
+    Arc::new(SocketDoor::new(plugin, limits, memory.clone()))
 }
 
 struct Builder<'a> {

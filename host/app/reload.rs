@@ -466,7 +466,7 @@ fn route_table(
     let target = |name: &str| {
         let plugin = plugins.get(name)?.clone();
         let is_socket = offered.sockets.contains(name);
-        Some(if is_socket { socket_door(manifest, plugin) } else { plugin as Arc<dyn HttpService> })
+        Some(if is_socket { socket_door(manifest, plugin, memory) } else { plugin as Arc<dyn HttpService> })
     };
     routes::table(manifest, target, &offered.services, memory)
 }

@@ -50,7 +50,7 @@ pub async fn collect(
 }
 
 /// The most bytes of an answer that is not paid for.
-const FREE: usize = 16 << 10;
+pub(crate) const FREE: usize = 16 << 10;
 
 /// `bytes` as an answer's body, or a part of one, that the host has memory for until it is sent. Small ones are not counted:
 /// what they are made of is.

@@ -20,7 +20,7 @@ use http::header::UPGRADE;
 use http::{HeaderValue, Request, Response};
 use tokio::sync::mpsc::{Sender, channel};
 use wharf_call::{
-    Body, BoxFuture, Failure, HttpService, Invocation, Kind, MessageStream, RequestId, SocketMessage,
+    Body, BoxFuture, Failure, HttpService, Invocation, Kind, Memory, MessageStream, RequestId, SocketMessage,
     SocketService, problem,
 };
 
@@ -42,6 +42,7 @@ pub(crate) fn describe_metrics() {
 pub struct SocketDoor {
     plugin: Arc<dyn SocketService>,
     limits: SocketLimits,
+    memory: Arc<dyn Memory>,
 }
 
 /// How a socket came to its end.
@@ -54,9 +55,10 @@ enum End {
 }
 
 impl SocketDoor {
-    /// A door to `plugin`. A message is held to [`SocketLimits::message_bytes_max`] in either direction.
-    pub fn new(plugin: Arc<dyn SocketService>, limits: SocketLimits) -> Self {
-        SocketDoor { plugin, limits }
+    /// A door to `plugin`. A message is held to [`SocketLimits::message_bytes_max`] in either direction, and paid for from
+    /// `memory`.
+    pub fn new(plugin: Arc<dyn SocketService>, limits: SocketLimits, memory: Arc<dyn Memory>) -> Self {
+        SocketDoor { plugin, limits, memory }
     }
 
     async fn open(&self, request: Request<Body>, invocation: Invocation) -> Result<Response<Body>, Failure> {
@@ -73,7 +75,8 @@ impl SocketDoor {
             message_bytes_max: self.limits.message_bytes_max,
         };
         let outgoing = self.plugin.open(request, invocation, incoming).await?;
-        Ok(handshake.answer(self.limits, move |socket, _| session.run(socket, sender, outgoing)))
+        Ok(handshake
+            .answer(self.limits, &self.memory, move |socket, _| session.run(socket, sender, outgoing)))
     }
 }
 

@@ -1,5 +1,9 @@
 //! WebSocket (RFC 6455) for the doors that speak it: the handshake, and messages within limits.
 
+mod held;
+
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,8 +19,9 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message as Wire, Role, WebSocketConfig};
 pub use wharf_call::SocketMessage as Message;
-use wharf_call::upgrade::Wire as Connection;
-use wharf_call::{Body, BoxFuture, Failure, Kind, Upgrade, UpgradeOffer};
+use wharf_call::{Body, BoxFuture, Failure, Kind, Memory, Upgrade, UpgradeOffer};
+
+use self::held::Held;
 
 /// What a client may send, and how long it may be silent.
 #[derive(Clone, Copy, Debug)]
@@ -42,12 +47,15 @@ impl Default for SocketLimits {
 
 /// The host's end of a WebSocket.
 pub struct Socket {
-    stream: WebSocketStream<Box<dyn Connection>>,
+    stream: WebSocketStream<Held>,
     draining: Option<BoxFuture<'static, ()>>,
     limits: SocketLimits,
     heard: Instant,
     pinged: bool,
     closed: bool,
+    /// Whether the library reads no further. A connection that is closed with something unread is reset, and what the client
+    /// was told is lost with it.
+    broken: bool,
     /// What the client is still to be told.
     parting: Option<CloseFrame>,
     departed: bool,
@@ -68,7 +76,8 @@ pub struct Handshake {
 }
 
 /// Answers the handshake; `run` has the socket once the client has the answer. The subprotocol is the client's first one
-/// that is among `protocols`; with none in common the client is refused, unless `protocols` is empty.
+/// that is among `protocols`; with none in common the client is refused, unless `protocols` is empty. Messages are paid for
+/// from `memory`.
 ///
 /// # Errors
 /// As of [`check`].
@@ -76,12 +85,13 @@ pub fn accept<F>(
     request: &Request<Body>,
     protocols: &[&'static str],
     limits: SocketLimits,
+    memory: &Arc<dyn Memory>,
     run: impl FnOnce(Socket, Option<&'static str>) -> F + Send + 'static,
 ) -> Result<Response<Body>, Failure>
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    Ok(check(request, protocols)?.answer(limits, run))
+    Ok(check(request, protocols)?.answer(limits, memory, run))
 }
 
 /// Checks the handshake, for somebody who has a say in it before it is answered.
@@ -116,10 +126,11 @@ pub fn check(request: &Request<Body>, protocols: &[&'static str]) -> Result<Hand
 }
 
 impl Handshake {
-    /// The answer, after which `run` has the socket and the subprotocol.
+    /// The answer, after which `run` has the socket and the subprotocol. Messages are paid for from `memory`.
     pub fn answer<F>(
         self,
         limits: SocketLimits,
+        memory: &Arc<dyn Memory>,
         run: impl FnOnce(Socket, Option<&'static str>) -> F + Send + 'static,
     ) -> Response<Body>
     where
@@ -134,9 +145,11 @@ impl Handshake {
         if let Some(protocol) = protocol {
             answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
         }
+        let memory = memory.clone();
         let upgrade = Upgrade::new(
             HeaderValue::from_static("websocket"),
             Box::new(move |connection, draining| {
+                let connection = Held::new(connection, memory);
                 Box::pin(async move {
                     run(Socket::new(connection, draining, limits).await, protocol).await;
                 })
@@ -159,17 +172,16 @@ fn same_origin(request: &Request<Body>) -> bool {
 }
 
 impl Socket {
+    /// What every socket has to read into, however quiet it is.
+    const READ_BUFFER: usize = 8 << 10;
     /// What waits to be written of one message that the client does not read.
     const WRITE_BUFFER: usize = 64 << 10;
 
-    async fn new(
-        connection: Box<dyn Connection>,
-        draining: BoxFuture<'static, ()>,
-        limits: SocketLimits,
-    ) -> Self {
+    async fn new(connection: Held, draining: BoxFuture<'static, ()>, limits: SocketLimits) -> Self {
         let config = WebSocketConfig::default()
             .max_message_size(Some(limits.message_bytes_max))
             .max_frame_size(Some(limits.message_bytes_max))
+            .read_buffer_size(Self::READ_BUFFER)
             .write_buffer_size(Self::WRITE_BUFFER);
         let stream = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
         Socket {
@@ -179,6 +191,7 @@ impl Socket {
             heard: Instant::now(),
             pinged: false,
             closed: false,
+            broken: false,
             parting: None,
             departed: false,
         }
@@ -215,6 +228,7 @@ impl Socket {
             };
             self.heard = Instant::now();
             self.pinged = false;
+            self.stream.get_mut().received();
             match received {
                 Some(Ok(Wire::Text(text))) => return Some(Message::Text(text.as_str().to_owned())),
                 Some(Ok(Wire::Binary(bytes))) => return Some(Message::Binary(bytes)),
@@ -229,6 +243,7 @@ impl Socket {
                     self.depart().await;
                 }
                 Some(Err(error)) => {
+                    self.broken = true;
                     let (code, reason) = verdict(&error);
                     self.close(code, reason).await;
                 }
@@ -251,8 +266,13 @@ impl Socket {
         self.close(1001, "the host shuts down").await;
     }
 
-    /// Sends a message and waits until it is on its way; that is the back-pressure. False when the socket is over.
+    /// Sends a message and waits until it is on its way; that is the back-pressure. False when the socket is over, which it is
+    /// with 1013 when the host has no memory for the message.
     pub async fn send(&mut self, message: Message) -> bool {
+        if !self.stream.get_mut().can_send(message.len()) {
+            self.close(1013, NO_MEMORY).await;
+            return false;
+        }
         let wire = match message {
             Message::Text(text) => Wire::Text(text.into()),
             Message::Binary(bytes) => Wire::Binary(bytes),
@@ -284,6 +304,9 @@ impl Socket {
             let _ = self.stream.flush().await;
             // What the client had sent before is read and thrown away, so that it gets to see our frame.
             while let Some(Ok(_)) = self.stream.next().await {}
+            if self.broken {
+                self.stream.get_mut().discard().await;
+            }
         };
         let _ = timeout(self.limits.write.min(Duration::from_secs(1)), goodbye).await;
         self.departed = true;
@@ -312,11 +335,15 @@ async fn drained(draining: &mut Option<BoxFuture<'static, ()>>) {
     }
 }
 
-/// What a client is told of its mistake.
+/// What a client is told with 1013.
+const NO_MEMORY: &str = "the host has no memory for this message now";
+
+/// What a client is told of its mistake, or of the host's trouble.
 fn verdict(error: &Error) -> (u16, &'static str) {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) => (1009, "the message is too long"),
         Error::Utf8(_) => (1007, "text must be UTF-8"),
+        Error::Io(error) if error.kind() == io::ErrorKind::OutOfMemory => (1013, NO_MEMORY),
         _ => (1002, "this is not WebSocket as of RFC 6455"),
     }
 }

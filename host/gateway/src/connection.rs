@@ -180,9 +180,11 @@ fn http1(config: &Config) -> http1::Builder {
     builder
 }
 
+/// What a peer may send of the body of one HTTP/2 request before the plugin has read it.
+pub(crate) const STREAM_WINDOW: u32 = 64 << 10;
+
 fn http2(config: &Config) -> http2::Builder<Streams> {
-    /// What a peer may send before the plugin has read it: per stream, and for the whole connection.
-    const STREAM_WINDOW: u32 = 64 << 10;
+    /// As much for the whole connection.
     const CONNECTION_WINDOW: u32 = 1 << 20;
     /// What is buffered of one response that the peer has no window for.
     const SEND_BUFFER: usize = 64 << 10;

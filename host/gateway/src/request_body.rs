@@ -5,12 +5,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::Version;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
-use wharf_call::{Body, Failure, Kind, MemoryUse, hop_by_hop};
+use wharf_call::{Body, Failure, Kind, MemoryUse, Reservation, hop_by_hop};
 
+use crate::connection::STREAM_WINDOW;
 use crate::exchange::{Exchange, Intake};
 use crate::metrics::refusal;
 
@@ -42,8 +44,16 @@ pub(crate) async fn take(exchange: &mut Exchange, incoming: Incoming) -> Result<
             collected
         }
         _ => {
+            // What is sent ahead of the plugin is buffered: by HTTP/1 what its head has room for anyway, by HTTP/2 a window.
+            let window = match exchange.version() {
+                Version::HTTP_2 => {
+                    let window = exchange.front().memory.reserve(MemoryUse::Bodies, STREAM_WINDOW.into());
+                    Some(window.ok_or_else(|| refusal("memory", overloaded()))?)
+                }
+                _ => None,
+            };
             let intake = exchange.has_streamed_body();
-            Ok(Body::stream(Paced::new(incoming, most, silence, Some(intake))))
+            Ok(Body::stream(Paced { _window: window, ..Paced::new(incoming, most, silence, Some(intake)) }))
         }
     }
 }
@@ -92,11 +102,23 @@ struct Paced {
     silent: bool,
     intake: Option<Arc<Intake>>,
     ended: bool,
+    /// What may be buffered of it.
+    _window: Option<Reservation>,
 }
 
 impl Paced {
     fn new(incoming: Incoming, most: u64, silence_max: Duration, intake: Option<Arc<Intake>>) -> Self {
-        Paced { incoming, left: most, most, silence_max, silence: None, silent: false, intake, ended: false }
+        Paced {
+            incoming,
+            left: most,
+            most,
+            silence_max,
+            silence: None,
+            silent: false,
+            intake,
+            ended: false,
+            _window: None,
+        }
     }
 
     /// Ends the body with `failure`, and lets the exchange know why.

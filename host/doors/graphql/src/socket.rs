@@ -31,12 +31,12 @@ pub(crate) fn accept(
     invocation: Invocation,
 ) -> Result<Response<Body>, Failure> {
     let core = core.clone();
-    let limits = core.config.socket.limits;
+    let (limits, memory) = (core.config.socket.limits, core.memory.clone());
     // The deadline was that of the handshake. Each operation has the limits of the plugin that it calls.
     // The handshake is answered before anything is called.
     let metadata = Metadata::of(request.headers().clone()).without_answer();
     let invocation = Invocation { deadline: Deadline::NONE, metadata, ..invocation };
-    websocket::accept(request, &[PROTOCOL], limits, move |socket, _| run(core, socket, invocation))
+    websocket::accept(request, &[PROTOCOL], limits, &memory, move |socket, _| run(core, socket, invocation))
 }
 
 /// What an operation has to say.

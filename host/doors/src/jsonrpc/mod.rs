@@ -102,7 +102,7 @@ impl JsonRpcDoor {
             let inner = self.0.clone();
             // The handshake is answered before anything is called.
             invocation.metadata = Metadata::of(request.headers().clone()).without_answer();
-            return websocket::accept(&request, &[], config.socket, move |socket, _| {
+            return websocket::accept(&request, &[], config.socket, &config.door.memory, move |socket, _| {
                 socket::run(inner, socket, invocation)
             });
         }

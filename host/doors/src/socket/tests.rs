@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use wharf_call::{Upgrade, UpgradeOffer};
 
 use super::*;
-use crate::testing::invocation;
+use crate::testing::{Unbounded, invocation};
 
 /// A plugin that gives what a test has prepared, and keeps what comes in for it.
 struct Prepared {
@@ -58,7 +58,7 @@ fn handshake() -> Request<Body> {
 }
 
 async fn call(plugin: &Arc<Prepared>, request: Request<Body>) -> Result<Response<Body>, Failure> {
-    let door = SocketDoor::new(plugin.clone(), SocketLimits::default());
+    let door = SocketDoor::new(plugin.clone(), SocketLimits::default(), Arc::new(Unbounded));
     door.call(request, invocation(&[])).await
 }
 
@@ -94,7 +94,11 @@ async fn a_plugin_is_asked_only_by_who_can_have_a_socket() {
 
 #[test]
 fn who_offers_no_upgrade_is_told_which_to_offer() {
-    let door = SocketDoor::new(Prepared::new(Ok(Box::pin(stream::empty()))), SocketLimits::default());
+    let door = SocketDoor::new(
+        Prepared::new(Ok(Box::pin(stream::empty()))),
+        SocketLimits::default(),
+        Arc::new(Unbounded),
+    );
     let refused = |kind| door.refuse(&Failure::new(kind, "no"), "id").unwrap();
     let answer = refused(Kind::UpgradeRequired);
     assert_eq!((answer.status().as_u16(), &answer.headers()[UPGRADE]), (426, &"websocket".parse().unwrap()));

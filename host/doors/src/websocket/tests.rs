@@ -4,8 +4,11 @@ use http::Request;
 use tokio::io::DuplexStream;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Message as ClientMessage;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::*;
+use crate::testing::{Room, Unbounded};
 
 /// A handshake that is as it should be, but for what `change` does to it.
 fn handshake(change: impl FnOnce(&mut Request<Body>)) -> Request<Body> {
@@ -21,7 +24,8 @@ fn handshake(change: impl FnOnce(&mut Request<Body>)) -> Request<Body> {
 }
 
 fn accepted(request: &Request<Body>, protocols: &[&'static str]) -> Result<Response<Body>, Failure> {
-    accept(request, protocols, SocketLimits::default(), |_, _| async {})
+    let memory: Arc<dyn Memory> = Arc::new(Unbounded);
+    accept(request, protocols, SocketLimits::default(), &memory, |_, _| async {})
 }
 
 #[test]
@@ -81,9 +85,16 @@ fn the_protocol_is_the_clients_first_that_is_known() {
 
 /// Both ends of a socket on which the host's end sends back what it gets, and when the host shuts down.
 async fn echo(limits: SocketLimits) -> (WebSocketStream<DuplexStream>, oneshot::Sender<()>) {
+    echo_within(Arc::new(Unbounded), limits).await
+}
+
+async fn echo_within(
+    memory: Arc<dyn Memory>,
+    limits: SocketLimits,
+) -> (WebSocketStream<DuplexStream>, oneshot::Sender<()>) {
     let (client, server) = tokio::io::duplex(64 << 10);
     let (drain, drained) = oneshot::channel();
-    let answer = accept(&handshake(|_| {}), &[], limits, |mut socket, _| async move {
+    let answer = accept(&handshake(|_| {}), &[], limits, &memory, |mut socket, _| async move {
         while let Some(message) = socket.next().await {
             socket.send(message).await;
         }
@@ -142,4 +153,46 @@ async fn a_client_that_closes_has_its_answer() {
     client.close(None).await.unwrap();
     assert!(matches!(client.next().await.unwrap().unwrap(), ClientMessage::Close(None)));
     assert!(client.next().await.is_none(), "and the connection is over in good order");
+}
+
+#[tokio::test]
+async fn a_message_is_paid_for_and_one_that_there_is_no_memory_for_closes() {
+    let room = Room::of(250_000);
+    let (mut client, _drain) = echo_within(room.clone(), SocketLimits::default()).await;
+    let say = |bytes: usize| ClientMessage::Text("x".repeat(bytes).into());
+    client.send(say(1_000)).await.unwrap();
+    assert_eq!(client.next().await.unwrap().unwrap().len(), 1_000);
+    assert_eq!(room.left(), 250_000, "small ones are free");
+    client.send(say(60_000)).await.unwrap();
+    assert_eq!(client.next().await.unwrap().unwrap().len(), 60_000);
+    let left = room.left();
+    assert!((5_000..=10_000).contains(&left), "in and out, twice each: {left}");
+    client.send(say(60_000)).await.unwrap();
+    assert_eq!(client.next().await.unwrap().unwrap().len(), 60_000);
+    assert_eq!(room.left(), left, "the buffers are there already");
+    client.send(say(70_000)).await.unwrap();
+    assert_eq!(closed(&mut client).await, 1013);
+    drop(client);
+    while room.left() < 250_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_there_is_no_memory_for_closes() {
+    // Enough for what comes in, and not for what goes out.
+    let (mut client, _drain) = echo_within(Room::of(130_000), SocketLimits::default()).await;
+    client.send(ClientMessage::Text("x".repeat(50_000).into())).await.unwrap();
+    assert_eq!(closed(&mut client).await, 1013);
+}
+
+#[tokio::test]
+async fn fragments_that_do_not_end_are_paid_for() {
+    let room = Room::of(100_000);
+    let (mut client, _drain) = echo_within(room, SocketLimits::default()).await;
+    let fragment =
+        |op, bytes: usize| ClientMessage::Frame(Frame::message(vec![b'x'; bytes], OpCode::Data(op), false));
+    client.send(fragment(Data::Text, 30_000)).await.unwrap();
+    client.send(fragment(Data::Continue, 30_000)).await.unwrap();
+    assert_eq!(closed(&mut client).await, 1013);
 }

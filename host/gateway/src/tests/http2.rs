@@ -108,6 +108,25 @@ async fn a_whole_body_may_have_trailers() {
 }
 
 #[tokio::test]
+async fn what_is_sent_ahead_of_the_plugin_is_paid_for() {
+    let host = start(Config::default(), vec![route("POST", "/", echo)]);
+    let mut client = connect(&host).await;
+    let upload = || {
+        let frames = [Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"hello")))];
+        let body = StreamBody::new(futures_util::stream::iter(frames));
+        Request::post("http://a/").body(body.boxed_unsync()).unwrap()
+    };
+    let room = &host.room.0;
+    room.store(60_000, Ordering::SeqCst);
+    let refused = patiently(client.send_request(upload())).await.unwrap();
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    room.store(70_000, Ordering::SeqCst);
+    let response = patiently(client.send_request(upload())).await.unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello");
+    assert_eq!(room.load(Ordering::SeqCst), 70_000);
+}
+
+#[tokio::test]
 async fn a_response_cut_short_is_a_reset_of_its_stream_only() {
     let (sender, receiver) = mpsc::channel(1);
     let receiver = parking_lot::Mutex::new(Some(receiver));
