@@ -26,8 +26,6 @@ pub(super) struct Animal {
     pub(super) silent: bool,
     /// `build: release`: it is let out in a release build only, for a reason that is given.
     pub(super) release_only: bool,
-    /// `open:` why the host does not do what it must, yet.
-    pub(super) open: Option<String>,
     source: Source,
 }
 
@@ -88,7 +86,6 @@ impl Animal {
             manifest: String::new(),
             silent: false,
             release_only: false,
-            open: None,
             source: Source::Text(String::new()),
         };
         let mut rest = text;
@@ -110,7 +107,6 @@ impl Animal {
                 }
                 "then" if value == "silent" => animal.silent = true,
                 "build" if value.starts_with("release, for ") => animal.release_only = true,
-                "open" => animal.open = Some(value.to_owned()),
                 "guest" => animal.source = Source::Guest(value.to_owned()),
                 "generate" => animal.source = Source::Generated(value.to_owned()),
                 _ => return Err(format!("what is {line:?}?")),

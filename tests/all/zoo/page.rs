@@ -40,9 +40,7 @@ fn tables(animals: &[Animal]) -> String {
             group[0].group
         );
         for animal in group {
-            let open = animal.open.as_ref().map_or(String::new(), |why| format!(" **Not yet:** {why}"));
-            let _ =
-                writeln!(text, "| `{}` | {} | {}{open} |", animal.name, animal.attacks, animal.expectation());
+            let _ = writeln!(text, "| `{}` | {} | {} |", animal.name, animal.attacks, animal.expectation());
         }
     }
     text
