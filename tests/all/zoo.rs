@@ -125,7 +125,8 @@ async fn visit(animals: Vec<Animal>, one_core: bool) {
         }
         println!("{:>8} ms {}/{}", begun.elapsed().as_millis(), animal.group, animal.name);
     }
-    visit.end(neighbour.stop().await).await;
+    let calm = visit.calm().await;
+    visit.end(neighbour.stop().await, calm).await;
 }
 
 /// A host with a plugin for each animal that can be loaded, one into which the others are put, and a neighbour.
@@ -180,15 +181,15 @@ struct Visit {
 
 impl Visit {
     /// Looks at what the whole visit has left behind, stops the host, and says all that went wrong.
-    async fn end(self, beside: Report) {
-        let Visit { host, good, mut wrong, mut waits } = self;
-        waits.sort_unstable();
-        let median = waits[waits.len() / 2];
+    async fn end(self, beside: Report, calm: Vec<Duration>) {
+        let Visit { host, good, mut wrong, waits } = self;
+        let (median, longest) = median_and_longest(waits);
+        let (calm_median, calm_longest) = median_and_longest(calm);
         let resident = process::rss_bytes_max(host.pid());
         println!(
-            "after each attack, a good request: median {median:?}, longest {:?}; beside them, {} requests: p99 {:?}, longest \
-             {:?}; resident at most {} MiB",
-            waits[waits.len() - 1],
+            "after each attack, a good request: median {median:?}, longest {longest:?}; after as many harmless ones: median \
+             {calm_median:?}, longest {calm_longest:?}; beside them, {} requests: p99 {:?}, longest {:?}; resident at most {} \
+             MiB",
             beside.sent,
             beside.percentile(99),
             beside.latency_max,
@@ -276,11 +277,27 @@ impl Visit {
         client.try_answer(request).await.map_err(|error| error.to_string())
     }
 
-    /// A request of somebody else, right after an attack.
-    async fn good_request(&mut self, animal: &Animal) {
+    /// How long a good request takes after as many requests that mean no harm: the machine alone makes it wait sometimes.
+    async fn calm(&mut self) -> Vec<Duration> {
+        let mut waits = Vec::with_capacity(self.waits.len());
+        for _ in 0..self.waits.len() {
+            if let Err(error) = self.ask(CAGE, &get()).await {
+                self.wrong.push(format!("a plugin that does no harm: {error}"));
+            }
+            waits.push(self.timed().await.1);
+        }
+        waits
+    }
+
+    async fn timed(&mut self) -> (Answer, Duration) {
         let begun = Instant::now();
         let answer = self.good.answer(request("GET", "/", empty())).await;
-        let wait = begun.elapsed();
+        (answer, begun.elapsed())
+    }
+
+    /// A request of somebody else, right after an attack.
+    async fn good_request(&mut self, animal: &Animal) {
+        let (answer, wait) = self.timed().await;
         self.waits.push(wait);
         if answer.status != 200 || answer.cut.is_some() {
             self.wrong.push(format!("{}: a neighbour was told {}", animal.name, answer.status));
@@ -289,6 +306,11 @@ impl Visit {
             self.wrong.push(format!("{}: a neighbour waited {wait:?}", animal.name));
         }
     }
+}
+
+fn median_and_longest(mut waits: Vec<Duration>) -> (Duration, Duration) {
+    waits.sort_unstable();
+    (waits[waits.len() / 2], waits[waits.len() - 1])
 }
 
 fn get() -> Asked {
