@@ -49,10 +49,7 @@ impl Body {
         !matches!(self, Body::Stream(_))
     }
 
-    /// The same body again.
-    ///
-    /// # Errors
-    /// None for one that is not whole.
+    /// The same body again, or `None` for one that is not whole.
     pub fn try_clone(&self) -> Option<Self> {
         Some(match self {
             Body::Empty => Body::Empty,

@@ -184,7 +184,7 @@ fn http1(config: &Config) -> http1::Builder {
 pub(crate) const STREAM_WINDOW: u32 = 64 << 10;
 
 fn http2(config: &Config) -> http2::Builder<Streams> {
-    /// As much for the whole connection.
+    /// The same for all requests of a connection together.
     const CONNECTION_WINDOW: u32 = 1 << 20;
     /// What is buffered of one response that the peer has no window for.
     const SEND_BUFFER: usize = 64 << 10;
