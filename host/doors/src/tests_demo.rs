@@ -135,6 +135,23 @@ pub(crate) fn plugin(name: &str) -> Arc<dyn Service> {
     versioned(name, "1.2.0")
 }
 
+/// A plugin whose functions all give one user whose name has 20,000 letters.
+pub(crate) fn talkative() -> Arc<dyn Service> {
+    let schema = schema("1.2.0");
+    let known = schema.clone();
+    fake("users", schema, move |call| {
+        let streams = matches!(known.function(call.function).1.output, Output::Stream(_));
+        async move {
+            let user =
+                Value::Record(vec![Value::Unsigned(7), Value::String("x".repeat(20_000)), Value::NONE]);
+            Ok(match streams {
+                true => Reply::Stream(Box::pin(futures_util::stream::iter([Ok(user)]))),
+                false => Reply::Value(Some(user)),
+            })
+        }
+    })
+}
+
 pub(crate) fn versioned(name: &str, version: &str) -> Arc<dyn Service> {
     let schema = schema(version);
     let known = schema.clone();

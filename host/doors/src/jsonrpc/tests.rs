@@ -10,8 +10,9 @@ use tokio_tungstenite::tungstenite::protocol::{Message as Wire, Role};
 use wharf_call::{Body, Failure, HttpService, Kind, Refused, Upgrade, UpgradeOffer};
 
 use super::{JsonRpcConfig, JsonRpcDoor};
-use crate::testing::invocation;
-use crate::tests_demo::{config, plugin, versioned};
+use crate::DoorConfig;
+use crate::testing::{Room, invocation};
+use crate::tests_demo::{config, plugin, talkative, versioned};
 
 fn door() -> JsonRpcDoor {
     let config = JsonRpcConfig { batch_max: 3, streams_max: 2, ..JsonRpcConfig::new(config()) };
@@ -227,4 +228,19 @@ async fn a_stream_that_is_cancelled_says_no_more() {
     let cancel = r#"{"jsonrpc":"2.0","method":"rpc.cancel","params":{"stream":1},"id":2}"#;
     exchange(&mut client, cancel, &[r#"{"jsonrpc":"2.0","result":true,"id":2}"#]).await;
     exchange(&mut client, cancel, &[r#"{"jsonrpc":"2.0","result":false,"id":2}"#]).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_there_is_no_memory_for_is_not_sent() {
+    let memory = Room::of(10_000);
+    let config = JsonRpcConfig::new(DoorConfig { memory, ..config() });
+    let door = JsonRpcDoor::new(&[talkative()], config).unwrap();
+    let body = r#"{"jsonrpc":"2.0","method":"accounts.getUser","params":[7],"id":1}"#;
+    let request = Request::post("/jsonrpc").header(CONTENT_TYPE, "application/json");
+    let request = request.body(Body::whole(body)).unwrap();
+    let refused = door.call(request, invocation(&[])).await.unwrap_err();
+    assert_eq!(
+        (refused.kind(), refused.public()),
+        (Kind::Overloaded, "The host has no memory for this answer now.")
+    );
 }

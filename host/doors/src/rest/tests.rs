@@ -9,8 +9,9 @@ use serde_json::{Value as Json, json};
 use wharf_call::{Body, Failure, HttpService, Kind, Refused};
 
 use super::{BindingSpec, RestDoor};
-use crate::testing::{Random, fake, invocation};
-use crate::tests_demo::{config, plugin, schema, user, versioned};
+use crate::DoorConfig;
+use crate::testing::{Random, Room, fake, invocation};
+use crate::tests_demo::{config, plugin, schema, talkative, user, versioned};
 
 fn door() -> RestDoor {
     RestDoor::new(&[plugin("users")], config()).unwrap()
@@ -422,4 +423,18 @@ async fn the_manifest_makes_a_query_of_a_function_and_may_serve_routes_only() {
     let refused = ask(&door, request("POST", GET_USER, "{}")).await.unwrap_err();
     assert_eq!(refused.0, Kind::NotFound);
     assert_eq!(door.document()["paths"], json!({}));
+}
+
+#[tokio::test]
+async fn an_answer_that_there_is_no_memory_for_is_not_sent() {
+    let room = Room::of(10_000);
+    let config = DoorConfig { memory: room.clone(), ..config() };
+    let door = RestDoor::new(&[talkative()], config).unwrap();
+    let get = || request("GET", &format!("{GET_USER}?userId=7"), "");
+    let said = "The host has no memory for this answer now.".to_owned();
+    assert_eq!(ask(&door, get()).await, Err((Kind::Overloaded, said)));
+    // A stream has begun by then.
+    let watch = request("GET", "/rpc/demo:users@1/accounts/watch?count=1", "");
+    assert_eq!(ask(&door, watch).await, Ok((200, "<cut>".to_owned())));
+    assert_eq!(room.left(), 10_000);
 }
