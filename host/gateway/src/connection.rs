@@ -26,7 +26,7 @@ use crate::io::{Io, Sniffed};
 use crate::metrics::GatewayMetrics;
 use crate::pulse::{Due, Pulse};
 use crate::router::Routes;
-use crate::streams::{Requests, Streams};
+use crate::streams::{Streams, WithRequests};
 use crate::upgrade::{self, Handover};
 
 /// What all connections share.
@@ -125,7 +125,8 @@ pub(crate) async fn serve(stream: TcpStream, peer: IpAddr, front: Arc<Front>, mu
         }
         Protocol::Http2 => {
             let io = TokioIo::new(Io::new(stream, sniffed, None, conn.clone()));
-            drive(http2(&conn.front.config).serve_connection(io, service), &conn, drain.clone()).await
+            let connection = http2(&conn.front.config).serve_connection(io, service);
+            drive(WithRequests::new(connection), &conn, drain.clone()).await
         }
     };
     upgrade::run(&conn, drain).await;
@@ -210,11 +211,6 @@ fn http2(config: &Config) -> http2::Builder<Streams> {
 
 /// A connection of hyper, in either version.
 trait Connection: Future<Output = hyper::Result<()>> {
-    /// Polls it, and the requests that run within it.
-    fn poll_all(self: Pin<&mut Self>, _: &mut Requests, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        self.poll(cx)
-    }
-
     /// Takes no further requests and ends when those in flight have ended.
     fn graceful_shutdown(self: Pin<&mut Self>);
 }
@@ -229,29 +225,20 @@ where
     }
 }
 
-impl<S, E> Connection for http2::Connection<TokioIo<Io>, S, E>
+impl<S, E> Connection for WithRequests<http2::Connection<TokioIo<Io>, S, E>>
 where
     S: hyper::service::HttpService<hyper::body::Incoming, ResBody = crate::response::ResponseBody>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     E: hyper::rt::bounds::Http2ServerConnExec<S::Future, crate::response::ResponseBody>,
 {
-    fn poll_all(
-        self: Pin<&mut Self>,
-        requests: &mut Requests,
-        cx: &mut Context<'_>,
-    ) -> Poll<hyper::Result<()>> {
-        requests.burst(cx, |cx| self.poll(cx))
-    }
-
     fn graceful_shutdown(self: Pin<&mut Self>) {
-        http2::Connection::graceful_shutdown(self);
+        self.connection().graceful_shutdown();
     }
 }
 
 /// Drives a connection to its end, with one timer for all of its timeouts.
 async fn drive(connection: impl Connection, conn: &Conn, mut drain: Drain) -> hyper::Result<()> {
     let mut connection = pin!(connection);
-    let mut requests = Requests::new();
     // Whatever the budget of this task: the wait has its waker from the first poll on, and later ones would only ask
     // again what one load can say.
     let seen = drain.clone();
@@ -261,7 +248,7 @@ async fn drive(connection: impl Connection, conn: &Conn, mut drain: Drain) -> hy
     let mut alarm = pin!(Alarm::new());
     std::future::poll_fn(|cx| {
         loop {
-            if let Poll::Ready(ended) = connection.as_mut().poll_all(&mut requests, cx) {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(ended);
             }
             if !drained && (!waits || seen.has_changed().unwrap_or(true)) {

@@ -11,12 +11,14 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use hyper::rt::Executor;
 use parking_lot::Mutex;
+use pin_project_lite::pin_project;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::metrics;
@@ -29,8 +31,36 @@ const BURST: Duration = Duration::from_micros(100);
 /// others a tick of a guest at most, which is a hundredth of this.
 const APART: Duration = Duration::from_millis(100);
 
+pin_project! {
+    /// A connection of HTTP/2, and its requests, which run while it is polled.
+    pub(crate) struct WithRequests<C> {
+        #[pin]
+        connection: C,
+        requests: Requests,
+    }
+}
+
+impl<C> WithRequests<C> {
+    pub(crate) fn new(connection: C) -> Self {
+        WithRequests { connection, requests: Requests::new() }
+    }
+
+    pub(crate) fn connection(self: Pin<&mut Self>) -> Pin<&mut C> {
+        self.project().connection
+    }
+}
+
+impl<C: Future> Future for WithRequests<C> {
+    type Output = C::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Output> {
+        let this = self.project();
+        this.requests.burst(cx, |cx| this.connection.poll(cx))
+    }
+}
+
 /// The requests of one connection, for whoever polls that.
-pub(crate) struct Requests {
+struct Requests {
     pace: Pace,
     wakes: Arc<Wakes>,
     /// That of `wakes`.
@@ -38,13 +68,13 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         let wakes = Arc::new(Wakes(Mutex::new(Waker::noop().clone())));
         Requests { pace: Pace::default(), waker: wakes.clone().into(), wakes }
     }
 
     /// Polls the connection that they are of, which may run them meanwhile.
-    pub(crate) fn burst<T>(&mut self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> T) -> T {
+    fn burst<T>(&mut self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> T) -> T {
         struct End<'a>(&'a mut Pace);
 
         impl Drop for End<'_> {
@@ -173,7 +203,6 @@ where
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::sync::mpsc;
-    use std::task::Poll;
     use std::thread;
 
     use super::*;
