@@ -33,6 +33,6 @@ pub use host::{App, Host, HostBuilder};
 pub use load::{Load, Report, Seen};
 pub use log::Log;
 pub use raw::{Raw, Stopped};
-pub use run::{eventually, run, run_alone, within};
+pub use run::{eventually, run, run_alone, run_alone_on_one_thread, within};
 pub use server::{Authority, Counts, Server};
 pub use temp::TempDir;

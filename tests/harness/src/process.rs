@@ -98,6 +98,14 @@ pub fn cpu_time(pid: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
+/// For how long the calling thread has been ready to run and had no core to run on: what a client on another machine would
+/// not wait. Zero where the system does not tell (`/proc/thread-self/schedstat`).
+pub fn waited_for_a_core() -> Duration {
+    let told = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let waited_ns = told.split_whitespace().nth(1).and_then(|ns| ns.parse().ok());
+    Duration::from_nanos(waited_ns.unwrap_or(0))
+}
+
 fn status_bytes(pid: u32, key: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();

@@ -3,23 +3,38 @@ use std::pin::pin;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use tokio::runtime::Builder;
+
 /// Tests share it, unless they must not be disturbed.
 static QUIET: RwLock<()> = RwLock::new(());
 
 /// Runs a test, beside others, for at most four minutes: the first run compiles every guest.
 pub fn run(test: impl Future<Output = ()>) {
     let _shared = QUIET.read().unwrap_or_else(PoisonError::into_inner);
-    block_on(Duration::from_secs(240), test);
+    block_on(on_two_threads(), Duration::from_secs(240), test);
 }
 
 /// Runs a test while no other test of this binary runs: for what measures time, memory or open files.
 pub fn run_alone(limit: Duration, test: impl Future<Output = ()>) {
     let _alone = QUIET.write().unwrap_or_else(PoisonError::into_inner);
-    block_on(limit, test);
+    block_on(on_two_threads(), limit, test);
 }
 
-fn block_on(limit: Duration, test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+/// The same, with all that the test does on the thread that calls this: for what asks how long that thread has waited
+/// ([`crate::process::waited_for_a_core`]).
+pub fn run_alone_on_one_thread(limit: Duration, test: impl Future<Output = ()>) {
+    let _alone = QUIET.write().unwrap_or_else(PoisonError::into_inner);
+    block_on(Builder::new_current_thread(), limit, test);
+}
+
+fn on_two_threads() -> Builder {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(2);
+    builder
+}
+
+fn block_on(mut threads: Builder, limit: Duration, test: impl Future<Output = ()>) {
+    let runtime = threads.enable_all().build().unwrap();
     runtime.block_on(async {
         // The test must still exist when this panics: its hosts print their logs while unwinding.
         let mut test = pin!(test);
