@@ -9,7 +9,8 @@ use rustix::time::{ClockId, clock_gettime};
 use wharf_call::{Exceeded, LimitGuard, LimitKey};
 
 use crate::enforcer::Enforcer;
-use crate::turns::Turn;
+use crate::slice;
+use crate::turns::{self, Turn};
 
 const NS_PER_MS: u64 = 1_000_000;
 /// For how long a stream may compute at its rate in advance.
@@ -17,8 +18,9 @@ const STREAM_BURST_NS: u64 = 10_000 * NS_PER_MS;
 
 /// Moves the engine's epoch on, once a tick, from a thread of its own. It rests while no guest runs.
 ///
-/// Invariant: it is an OS thread. A ticker on the executor would wait behind the very guest that it is
-/// to interrupt.
+/// Invariant: it is an OS thread, and the system runs it soon. A ticker on the executor would wait behind the very guest that
+/// it is to interrupt; so would a thread with the usual time slice where a guest computes on its core, for as long as that
+/// guest's slice lasts, which may be 4 ms.
 pub(crate) struct Ticker {
     activity: Arc<Activity>,
     thread: Option<JoinHandle<()>>,
@@ -70,6 +72,9 @@ impl Ticker {
         let activity = Arc::new(Activity::default());
         let watched = activity.clone();
         let thread = std::thread::Builder::new().name("wharf-epoch".into()).spawn(move || {
+            if let Err(error) = slice::shorten() {
+                tracing::debug!("guests may be interrupted late where cores are few: {error}");
+            }
             for tick in (1..=TICKS_PER_LOOK).cycle() {
                 std::thread::sleep(period);
                 engine.increment_epoch();
@@ -191,10 +196,22 @@ pub(crate) struct Meter {
     /// When the current poll began: of `origin`'s clock, or of the thread's once the call is known to be long.
     since_ns: AtomicU64,
     long: AtomicBool,
+    /// What was computed since the call began, or made way.
+    stint_ns: AtomicU64,
+    /// What else was, unless the thread was preempted meanwhile.
+    unsure_ns: AtomicU64,
     turn: Turn,
 }
 
 impl Meter {
+    /// What a call may compute before a tick makes it wait for its turn: half a tick. Some of those that a tick finds need next
+    /// to nothing. They are in nobody's way, and would wait for all guests that compute for long.
+    const STINT_NS: u64 = NS_PER_MS / 2;
+
+    /// Who computes is found by a tick within a tick of 1 ms, which may come a little late. More than that has hardly passed
+    /// without the thread being preempted.
+    const SURE_NS_MAX: u64 = NS_PER_MS * 5 / 4;
+
     /// The most that one poll is charged by the monotonic clock: two ticks of the slowest kind would be
     /// 20 ms, but the ticker is asked for 1 ms; beyond 4 ms the thread was preempted, not computing.
     const UNSEEN_NS_MAX: u64 = 4_000_000;
@@ -208,6 +225,8 @@ impl Meter {
             enforcer,
             since_ns: AtomicU64::new(0),
             long: AtomicBool::new(false),
+            stint_ns: AtomicU64::new(0),
+            unsure_ns: AtomicU64::new(0),
             turn: Turn::default(),
         }
     }
@@ -220,6 +239,12 @@ impl Meter {
 
     /// A new call begins.
     pub(crate) fn begin(&self) {
+        self.begin_stint();
+        self.begin_budget();
+    }
+
+    /// The budget starts anew, for what may be the same call.
+    pub(crate) fn begin_budget(&self) {
         self.budget_ns.store(nanos(self.enforcer.plugin.limits.cpu), Relaxed);
         self.spent_ns.store(0, Relaxed);
         self.stream.on.store(false, Relaxed);
@@ -242,7 +267,12 @@ impl Meter {
 
     /// The call was polled. Fails when the budget is used up.
     pub(crate) fn leave(&self) -> Result<(), Exceeded> {
-        self.bill(self.unbilled_ns())
+        self.bill(self.seen())
+    }
+
+    /// The same for a meter that measures for others: it bills nothing.
+    pub(crate) fn leave_unbilled(&self) {
+        self.seen();
     }
 
     /// Bills what was computed, which another meter may have measured. Fails when the budget is used up.
@@ -277,15 +307,28 @@ impl Meter {
 
     /// A tick interrupted the call. Fails when the budget is used up.
     pub(crate) fn tick(&self) -> Result<(), Exceeded> {
-        self.leave()?;
-        self.long.store(true, Relaxed);
-        self.since_ns.store(thread_ns(), Relaxed);
-        Ok(())
+        self.bill(self.lap())
     }
 
-    /// Waits until a call that a tick has interrupted may compute on.
-    pub(crate) async fn next_turn(&self) {
-        self.turn.next(&self.enforcer.turns).await;
+    /// Whether a call that a tick has interrupted has to make way before it computes on.
+    pub(crate) fn has_had_its_stint(&self) -> bool {
+        self.stint_ns.load(Relaxed).saturating_add(self.unsure_ns.load(Relaxed)) >= Self::STINT_NS
+    }
+
+    /// Waits until it may compute on: for its next turn, or for what is in the queue of its core when it may only have been
+    /// preempted.
+    pub(crate) async fn make_way(&self) {
+        if self.stint_ns.load(Relaxed) >= Self::STINT_NS {
+            self.turn.next(&self.enforcer.turns).await;
+        } else {
+            turns::behind_others().await;
+        }
+        self.begin_stint();
+    }
+
+    fn begin_stint(&self) {
+        self.stint_ns.store(0, Relaxed);
+        self.unsure_ns.store(0, Relaxed);
     }
 
     /// The poll is over: if the call had a turn to compute for longer than a tick, somebody else may have it.
@@ -293,11 +336,14 @@ impl Meter {
         self.turn.rest();
     }
 
-    /// What was computed since [`Meter::enter`] or since this was last asked, in nanoseconds; for a meter that
-    /// measures for others. It bills nothing.
+    /// What was computed since [`Meter::enter`] or since this was last asked, in nanoseconds; asked at a tick. It bills
+    /// nothing.
     pub(crate) fn lap(&self) -> u64 {
-        let spent = self.unbilled_ns();
-        self.long.store(true, Relaxed);
+        let spent = self.seen();
+        if !self.long.swap(true, Relaxed) {
+            let kept = if spent > Self::SURE_NS_MAX { &self.unsure_ns } else { &self.stint_ns };
+            kept.store(spent, Relaxed);
+        }
         self.since_ns.store(thread_ns(), Relaxed);
         spent
     }
@@ -307,13 +353,15 @@ impl Meter {
         self.spent_ns.store(0, Relaxed);
     }
 
-    fn unbilled_ns(&self) -> u64 {
+    /// What was computed that was not seen yet, in nanoseconds.
+    fn seen(&self) -> u64 {
         let since = self.since_ns.load(Relaxed);
-        if self.long.load(Relaxed) {
-            thread_ns().saturating_sub(since)
-        } else {
-            self.monotonic_ns().saturating_sub(since).min(Self::UNSEEN_NS_MAX)
+        if !self.long.load(Relaxed) {
+            return self.monotonic_ns().saturating_sub(since).min(Self::UNSEEN_NS_MAX);
         }
+        let ns = thread_ns().saturating_sub(since);
+        self.stint_ns.store(self.stint_ns.load(Relaxed).saturating_add(ns), Relaxed);
+        ns
     }
 
     fn monotonic_ns(&self) -> u64 {
@@ -458,6 +506,48 @@ mod tests {
         meter.tick().expect("within the budget");
         burn(Duration::from_millis(25));
         assert!(meter.tick().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_call_makes_way_when_it_has_computed_for_long_and_not_because_a_tick_finds_it() {
+        let meter = meter(cpu_ms(10_000));
+        let stint = Duration::from_nanos(Meter::STINT_NS);
+        let turns = || meter.enforcer.turns.free();
+        let all = turns();
+        meter.enter();
+        meter.tick().expect("within the budget");
+        assert!(!meter.has_had_its_stint(), "it has only begun");
+        burn(stint);
+        meter.tick().expect("within the budget");
+        assert!(meter.has_had_its_stint());
+        meter.make_way().await;
+        assert!(!meter.has_had_its_stint());
+        assert_eq!(turns(), all - 1, "it has a turn");
+        // However often it waits in between, and says that it makes progress.
+        for _ in 0..4 {
+            burn(stint / 4);
+            meter.leave().expect("within the budget");
+            meter.rest();
+            meter.progress();
+            meter.enter();
+        }
+        meter.tick().expect("within the budget");
+        assert!(meter.has_had_its_stint());
+        meter.begin();
+        assert!(!meter.has_had_its_stint(), "the next call is another one");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_may_have_been_preempted_does_not_wait_for_a_turn() {
+        let meter = meter(cpu_ms(10_000));
+        meter.enter();
+        std::thread::sleep(Duration::from_nanos(Meter::SURE_NS_MAX));
+        meter.tick().expect("within the budget");
+        assert!(meter.has_had_its_stint(), "or so it seems");
+        let free = meter.enforcer.turns.free();
+        meter.make_way().await;
+        assert_eq!(meter.enforcer.turns.free(), free);
+        assert!(!meter.has_had_its_stint());
     }
 
     #[test]

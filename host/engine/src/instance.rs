@@ -100,9 +100,12 @@ impl Instance {
             if store.data().enforcer.berth.profiling.is_on() {
                 Profiling::sample(&store);
             }
+            if !meter.has_had_its_stint() {
+                return Ok(wasmtime::UpdateDeadline::Continue(1));
+            }
             // Not wasmtime's own yield: that lands in tokio's LIFO slot, where a spinning guest would find itself again
             // and again.
-            Ok(wasmtime::UpdateDeadline::YieldCustom(1, Box::pin(async move { meter.next_turn().await })))
+            Ok(wasmtime::UpdateDeadline::YieldCustom(1, Box::pin(async move { meter.make_way().await })))
         });
         let meter = store.data().meter.clone();
         meter.begin();

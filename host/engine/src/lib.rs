@@ -44,6 +44,7 @@ mod runtime;
 mod schema;
 mod service;
 mod shared;
+mod slice;
 mod socket;
 mod state;
 #[cfg(test)]

@@ -34,6 +34,12 @@ impl Turns {
     fn of(at_once: usize) -> Self {
         Turns(Arc::new(Semaphore::new(at_once.max(1))))
     }
+
+    /// How many could begin at once.
+    #[cfg(test)]
+    pub(crate) fn free(&self) -> usize {
+        self.0.available_permits()
+    }
 }
 
 /// The part that one store has in it.
@@ -71,8 +77,7 @@ impl Turn {
         self.set(turn.map_or(Has::Nothing, Has::Queued));
         // Through the queue, even when the turn came from a guest that gave it up: whoever is woken by a task goes before
         // all others in tokio, and so guests would pass the core on among themselves.
-        tokio::task::yield_now().await;
-        behind_what_came().await;
+        behind_others().await;
         let mut has = self.has.lock();
         if let Has::Queued(turn) = std::mem::take(&mut *has) {
             *has = Has::Runs(turn);
@@ -93,12 +98,13 @@ impl Turn {
     }
 }
 
-/// Lets go first what the executor has found out meanwhile.
+/// Lets go first what is in the executor's queue, and what the executor has not found out yet.
 ///
 /// tokio looks for what has come in before it wakes a task that has yielded, but wakes it last, and goes on with whoever was
 /// woken last: a request that came during a tick would wait for one more. A task that wakes itself while it is polled
 /// goes to the end of the queue.
-async fn behind_what_came() {
+pub(crate) async fn behind_others() {
+    tokio::task::yield_now().await;
     let mut woken = false;
     poll_fn(|cx| {
         if std::mem::replace(&mut woken, true) {
@@ -161,7 +167,7 @@ mod tests {
             guest.await.expect("it ends");
         }
         assert_eq!(most.load(SeqCst), 2);
-        assert_eq!(turns.0.available_permits(), 2, "whoever is gone has no turn");
+        assert_eq!(turns.free(), 2, "whoever is gone has no turn");
     }
 
     #[tokio::test]
@@ -197,16 +203,16 @@ mod tests {
             first.rest();
             waits.await;
         }
-        assert_eq!(turns.0.available_permits(), 0);
+        assert_eq!(turns.free(), 0);
         second.rest();
         {
             let mut queued = std::pin::pin!(first.next(&turns));
             assert!(!poll_once(&mut queued).await);
             // It is in the executor's queue, and keeps its place.
             first.rest();
-            assert_eq!(turns.0.available_permits(), 0);
+            assert_eq!(turns.free(), 0);
         }
-        assert_eq!(turns.0.available_permits(), 1);
+        assert_eq!(turns.free(), 1);
     }
 
     /// A worker has one guest that computes without end, and a neighbour that answers what comes in: after the tick
@@ -265,6 +271,6 @@ mod tests {
         assert!(since.elapsed() >= WAIT_MAX);
         // It went on without one, and has none to give back.
         other.rest();
-        assert_eq!(turns.0.available_permits(), 0);
+        assert_eq!(turns.free(), 0);
     }
 }

@@ -69,12 +69,13 @@ impl Ledger {
 
     /// The instance is about to be polled.
     pub(super) fn enter(&self) {
-        self.watch.begin();
+        self.watch.begin_budget();
         self.watch.enter();
     }
 
     /// The instance was polled.
     pub(super) fn leave(&self) {
+        self.watch.leave_unbilled();
         self.watch.rest();
     }
 
