@@ -341,8 +341,8 @@ impl Meter {
     pub(crate) fn lap(&self) -> u64 {
         let spent = self.seen();
         if !self.long.swap(true, Relaxed) {
-            let kept = if spent > Self::SURE_NS_MAX { &self.unsure_ns } else { &self.stint_ns };
-            kept.store(spent, Relaxed);
+            let stint = if spent > Self::SURE_NS_MAX { &self.unsure_ns } else { &self.stint_ns };
+            add(stint, spent);
         }
         self.since_ns.store(thread_ns(), Relaxed);
         spent
@@ -360,7 +360,7 @@ impl Meter {
             return self.monotonic_ns().saturating_sub(since).min(Self::UNSEEN_NS_MAX);
         }
         let ns = thread_ns().saturating_sub(since);
-        self.stint_ns.store(self.stint_ns.load(Relaxed).saturating_add(ns), Relaxed);
+        add(&self.stint_ns, ns);
         ns
     }
 
@@ -375,6 +375,11 @@ struct Stream {
     on: AtomicBool,
     since_ns: AtomicU64,
     spent_ns: AtomicU64,
+}
+
+/// Adds to what nobody else writes.
+fn add(to: &AtomicU64, ns: u64) {
+    to.store(to.load(Relaxed).saturating_add(ns), Relaxed);
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -514,9 +519,13 @@ mod tests {
         let stint = Duration::from_nanos(Meter::STINT_NS);
         let turns = || meter.enforcer.turns.free();
         let all = turns();
-        meter.enter();
-        meter.tick().expect("within the budget");
-        assert!(!meter.has_had_its_stint(), "it has only begun");
+        let begins = || {
+            meter.begin();
+            meter.enter();
+            meter.tick().expect("within the budget");
+            !meter.has_had_its_stint()
+        };
+        assert!((0..1000).any(|_| begins()), "it has only begun, and is not preempted each time");
         burn(stint);
         meter.tick().expect("within the budget");
         assert!(meter.has_had_its_stint());
@@ -535,6 +544,19 @@ mod tests {
         assert!(meter.has_had_its_stint());
         meter.begin();
         assert!(!meter.has_had_its_stint(), "the next call is another one");
+    }
+
+    #[tokio::test]
+    async fn a_stint_goes_on_when_only_the_budget_begins_anew() {
+        let meter = meter(cpu_ms(10_000));
+        for _ in 0..4 {
+            meter.begin_budget();
+            meter.enter();
+            meter.lap();
+            burn(Duration::from_nanos(Meter::STINT_NS / 4));
+            meter.leave_unbilled();
+        }
+        assert!(meter.has_had_its_stint());
     }
 
     #[tokio::test]
