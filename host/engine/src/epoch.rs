@@ -204,9 +204,10 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// What a call may compute before a tick makes it wait for its turn: half a tick. Some of those that a tick finds need next
-    /// to nothing. They are in nobody's way, and would wait for all guests that compute for long.
-    const STINT_NS: u64 = NS_PER_MS / 2;
+    /// What a call may compute before a tick makes it wait for its turn: an eighth of a tick. Some of those that a tick finds need
+    /// next to nothing. They are in nobody's way, and would wait for all guests that compute for long. By as much those that do
+    /// compute for long exceed a tick, while others wait.
+    const STINT_NS: u64 = NS_PER_MS / 8;
 
     /// Who computes is found by a tick within a tick of 1 ms, which may come a little late. More than that has hardly passed
     /// without the thread being preempted.
